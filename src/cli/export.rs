@@ -1,0 +1,33 @@
+//! `artune export`: a tuned model for other programs.
+
+use std::path::PathBuf;
+
+use anyhow::Result;
+
+use super::RunArgs;
+use crate::session::tools;
+
+/// Arguments of `artune export`.
+#[derive(Clone, Debug, clap::Args)]
+pub struct ExportArgs {
+    /// Run folder whose newest checkpoint is exported.
+    run_folder: PathBuf,
+    /// File to write.
+    #[arg(long, default_value = "prior.safetensors")]
+    out: PathBuf,
+    /// Store half precision.
+    #[arg(long)]
+    half: bool,
+    #[command(flatten)]
+    run: RunArgs,
+}
+
+/// Runs `artune export`.
+///
+/// # Errors
+/// Where the run has no checkpoint or the file cannot be written.
+pub fn run(args: &ExportArgs) -> Result<()> {
+    tools::export(&args.run.options()?, &args.run_folder, args.half, &args.out)?;
+    println!("{}", args.out.display());
+    Ok(())
+}

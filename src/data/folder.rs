@@ -1,0 +1,311 @@
+//! A user's own pictures: `DIR/<class name>/*.{png,jpg,jpeg,webp}`.
+//!
+//! Nothing a file holds can stop the loading: whatever cannot be read is named, with the reason, and skipped.
+
+use std::fmt;
+use std::fs::{self, File};
+use std::io::BufReader;
+use std::path::{Path, PathBuf};
+
+use image::imageops::{self, FilterType};
+use image::metadata::Orientation;
+use image::{DynamicImage, ImageDecoder, ImageReader, Limits, RgbaImage};
+
+use super::{DataError, Picture, Pictures};
+
+/// Files above this are refused unread, in bytes.
+const MAX_FILE: u64 = 256 << 20;
+/// Pictures wider or higher than this are refused by their header, in pixels.
+const MAX_SIDE: u32 = 16_384;
+/// Pictures that need more memory than this decoded are refused by their header, in bytes (89 million RGB pixels).
+const MAX_DECODED: u64 = 256 << 20;
+
+/// A file or folder that was skipped, and why.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BadFile {
+    /// Where it is.
+    pub path: PathBuf,
+    /// Why it was skipped, for a person to read.
+    pub reason: String,
+}
+
+impl fmt::Display for BadFile {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.path.display(), self.reason)
+    }
+}
+
+/// Why one picture was refused.
+#[derive(Debug, thiserror::Error)]
+enum PictureError {
+    #[error("cannot be read: {0}")]
+    Read(#[from] std::io::Error),
+    #[error("not a picture that can be decoded: {0}")]
+    Decode(image::ImageError),
+    #[error("too large: {0}")]
+    TooLarge(String),
+    #[error("wholly transparent")]
+    Transparent,
+}
+
+impl From<image::ImageError> for PictureError {
+    fn from(error: image::ImageError) -> Self {
+        match error {
+            image::ImageError::Limits(limit) => Self::TooLarge(limit.to_string()),
+            image::ImageError::IoError(error) => Self::Read(error),
+            error => Self::Decode(error),
+        }
+    }
+}
+
+pub(super) fn open(dir: &Path, side: usize) -> Result<(Pictures, Vec<BadFile>), DataError> {
+    if !(4..=1024).contains(&side) {
+        return Err(DataError::Side(side));
+    }
+    let entries = list(dir).map_err(|source| DataError::Folder { path: dir.to_path_buf(), source })?;
+    let (mut class_names, mut image_names, mut pictures, mut bad) = (vec![], vec![], vec![], vec![]);
+    for class_dir in entries.into_iter().filter(|path| path.is_dir()) {
+        let refuse = |reason: String| BadFile { path: class_dir.clone(), reason };
+        let files = match list(&class_dir) {
+            Ok(files) => files,
+            Err(error) => {
+                bad.push(refuse(format!("the folder cannot be read: {error}")));
+                continue;
+            }
+        };
+        let class = class_names.len();
+        // Styles of one name, such as `rose.png` and `rose.jpg`, share it.
+        let first_name = image_names.len();
+        for path in files {
+            match load(&path, side) {
+                Ok(rgba) => {
+                    let stem = text(path.file_stem());
+                    let known = image_names[first_name..].iter().position(|name| *name == stem);
+                    let name = first_name + known.unwrap_or(image_names.len() - first_name);
+                    if known.is_none() {
+                        image_names.push(stem);
+                    }
+                    pictures.push(Picture { rgba, class, style: 0, name });
+                }
+                Err(error) => bad.push(BadFile { path, reason: error.to_string() }),
+            }
+        }
+        if pictures.last().is_some_and(|picture| picture.class == class) {
+            class_names.push(text(class_dir.file_name()));
+        } else {
+            bad.push(refuse("no usable picture in it, so it is no class".into()));
+        }
+    }
+    match class_names.as_slice() {
+        [] => {
+            let example = bad.first().map(|file| format!(", the first: {file}")).unwrap_or_default();
+            Err(DataError::NoPictures { path: dir.to_path_buf(), bad: bad.len(), example })
+        }
+        [class] => Err(DataError::OneClass { path: dir.to_path_buf(), class: class.clone() }),
+        _ => Ok((Pictures::new(side, class_names, vec!["picture".into()], image_names, pictures), bad)),
+    }
+}
+
+fn text(name: Option<&std::ffi::OsStr>) -> String {
+    name.unwrap_or_default().to_string_lossy().into_owned()
+}
+
+/// What is in a folder, sorted by name; hidden entries (`.DS_Store`, `.git`) are no one's pictures.
+fn list(dir: &Path) -> std::io::Result<Vec<PathBuf>> {
+    let mut paths = fs::read_dir(dir)?.map(|entry| Ok(entry?.path())).collect::<std::io::Result<Vec<_>>>()?;
+    paths.retain(|path| !text(path.file_name()).starts_with('.'));
+    paths.sort();
+    Ok(paths)
+}
+
+fn load(path: &Path, side: usize) -> Result<Vec<u8>, PictureError> {
+    let extension = text(path.extension()).to_lowercase();
+    if !["png", "jpg", "jpeg", "webp"].contains(&extension.as_str()) {
+        let unknown = std::io::Error::new(std::io::ErrorKind::Unsupported, "only png, jpg, jpeg and webp files are");
+        return Err(unknown.into());
+    }
+    let file = File::open(path)?;
+    let bytes = file.metadata()?.len();
+    if bytes > MAX_FILE {
+        return Err(PictureError::TooLarge(format!("{bytes} bytes")));
+    }
+    Ok(to_square(decode(file)?, side)?.into_raw())
+}
+
+/// Decodes by content rather than by extension, never more than the limits, upright as the camera was held.
+fn decode(file: File) -> Result<RgbaImage, PictureError> {
+    let mut reader = ImageReader::new(BufReader::new(file)).with_guessed_format()?;
+    let mut limits = Limits::default();
+    limits.max_image_width = Some(MAX_SIDE);
+    limits.max_image_height = Some(MAX_SIDE);
+    limits.max_alloc = Some(MAX_DECODED);
+    reader.limits(limits);
+    let mut decoder = reader.into_decoder()?;
+    // Not every decoder counts its output against `max_alloc`.
+    if decoder.total_bytes() > MAX_DECODED {
+        let (width, height) = decoder.dimensions();
+        return Err(PictureError::TooLarge(format!("{width} x {height} pixels")));
+    }
+    let orientation = decoder.orientation().unwrap_or(Orientation::NoTransforms);
+    let mut picture = DynamicImage::from_decoder(decoder)?;
+    picture.apply_orientation(orientation);
+    Ok(picture.into_rgba8())
+}
+
+/// A photograph (no transparent pixel) is cropped to its centre; a drawing is fitted whole into 30 of 32 parts of the
+/// side, as the embedded set is.
+fn to_square(mut picture: RgbaImage, side: usize) -> Result<RgbaImage, PictureError> {
+    let (width, height) = picture.dimensions();
+    let side = side as u32;
+    if picture.pixels().all(|p| p.0[3] == 255) {
+        let shorter = width.min(height);
+        let corner = ((width - shorter) / 2, (height - shorter) / 2);
+        return Ok(shrink(&picture, corner, (shorter, shorter), (side, side)));
+    }
+    let (mut left, mut top, mut right, mut bottom) = (width, height, 0, 0);
+    for (x, y, pixel) in picture.enumerate_pixels_mut() {
+        let [r, g, b, alpha] = pixel.0;
+        // Premultiplied, so that the unseen colour of transparent pixels has no weight in the mean.
+        pixel.0 = [r, g, b, 255].map(|c| ((c as u32 * alpha as u32 + 127) / 255) as u8);
+        if alpha > 0 {
+            (left, top, right, bottom) = (left.min(x), top.min(y), right.max(x + 1), bottom.max(y + 1));
+        }
+    }
+    if right == 0 {
+        return Err(PictureError::Transparent);
+    }
+    let (width, height) = (right - left, bottom - top);
+    let inner = side * 30 / 32;
+    let fit = |length: u32| (length * inner).div_ceil(width.max(height)).clamp(1, inner);
+    let small = shrink(&picture, (left, top), (width, height), (fit(width), fit(height)));
+    let mut square = RgbaImage::new(side, side);
+    let (x, y) = ((side - small.width()) / 2, (side - small.height()) / 2);
+    imageops::replace(&mut square, &small, x.into(), y.into());
+    for pixel in square.pixels_mut() {
+        let [r, g, b, alpha] = pixel.0;
+        let straight = |c: u8| match alpha {
+            0 => 0,
+            // Lanczos may overshoot: no colour can exceed its own coverage.
+            _ => ((c.min(alpha) as u32 * 255 + alpha as u32 / 2) / alpha as u32) as u8,
+        };
+        pixel.0 = [straight(r), straight(g), straight(b), alpha];
+    }
+    Ok(square)
+}
+
+/// The part of `picture` at `corner` of size `from`, brought to size `to`: block means down to four times the size,
+/// then Lanczos; on a large photograph that is many times faster than Lanczos alone, and looks the same.
+fn shrink(picture: &RgbaImage, corner: (u32, u32), from: (u32, u32), to: (u32, u32)) -> RgbaImage {
+    let part = imageops::crop_imm(picture, corner.0, corner.1, from.0, from.1);
+    let coarse = imageops::thumbnail(&*part, from.0.min(4 * to.0), from.1.min(4 * to.1));
+    imageops::resize(&coarse, to.0, to.1, FilterType::Lanczos3)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use image::Rgba;
+
+    fn write(dir: &Path, name: &str, picture: &RgbaImage) {
+        let path = dir.join(name);
+        fs::create_dir_all(path.parent().expect("a parent")).expect("made");
+        if name.ends_with("jpg") {
+            DynamicImage::from(picture.clone()).into_rgb8().save(path).expect("saved");
+        } else {
+            picture.save(path).expect("saved");
+        }
+    }
+
+    fn plain(width: u32, height: u32, colour: [u8; 4]) -> RgbaImage {
+        RgbaImage::from_pixel(width, height, Rgba(colour))
+    }
+
+    /// A PNG that claims `width` x `height` pixels and holds none.
+    fn png_header(width: u32, height: u32) -> Vec<u8> {
+        let mut chunk = b"IHDR".to_vec();
+        chunk.extend(width.to_be_bytes());
+        chunk.extend(height.to_be_bytes());
+        chunk.extend([8, 6, 0, 0, 0]);
+        let mut crc = flate2::Crc::new();
+        crc.update(&chunk);
+        let mut bytes = b"\x89PNG\r\n\x1a\n\0\0\0\x0d".to_vec();
+        bytes.extend(&chunk);
+        bytes.extend(crc.sum().to_be_bytes());
+        bytes.extend(b"\0\0\0\0IDAT\x35\xaf\x06\x1e");
+        bytes
+    }
+
+    #[test]
+    fn a_folder_of_classes_loads_and_bad_files_are_named() {
+        let dir = tempfile::tempdir().expect("a folder");
+        let root = dir.path();
+        write(root, "rose/red_rose.png", &plain(40, 20, [200, 10, 10, 255]));
+        write(root, "rose/pink.WEBP.webp", &plain(9, 9, [250, 150, 150, 255]));
+        write(root, "boat/sail.jpg", &plain(64, 64, [10, 10, 200, 255]));
+        write(root, "boat/.hidden.png", &plain(4, 4, [0; 4]));
+        write(root, "boat/empty.png", &plain(4, 4, [0; 4]));
+        write(root, "nothing/x.png", &plain(4, 4, [0; 4]));
+        fs::write(root.join("boat/broken.png"), b"\x89PNG\r\n\x1a\n and then no more").expect("written");
+        fs::write(root.join("boat/notes.txt"), "not a picture").expect("written");
+        fs::write(root.join("boat/huge.png"), png_header(100_000, 100_000)).expect("written");
+        fs::write(root.join("boat/bomb.png"), png_header(16_000, 16_000)).expect("written");
+        let whole = fs::read(root.join("rose/red_rose.png")).expect("read");
+        fs::write(root.join("rose/torn.png"), &whole[..whole.len() / 2]).expect("written");
+        // A wrong extension is no reason to refuse a picture.
+        fs::copy(root.join("boat/sail.jpg"), root.join("boat/really_a_jpg.png")).expect("copied");
+
+        let (set, bad) = open(root, 16).expect("two classes");
+        assert_eq!(set.class_names, ["boat", "rose"]);
+        assert_eq!(set.class_counts(), [2, 2]);
+        assert_eq!(set.image_names, ["really_a_jpg", "sail", "pink.WEBP", "red_rose"]);
+        assert!(set.pictures.iter().all(|p| p.rgba.len() == 16 * 16 * 4));
+        assert_eq!(set.pictures[3].rgba[..4], [200, 10, 10, 255]);
+        let bad: Vec<(String, &str)> = bad.iter().map(|b| (text(b.path.file_name()), b.reason.as_str())).collect();
+        let names: Vec<&str> = bad.iter().map(|(name, _)| name.as_str()).collect();
+        assert_eq!(
+            names,
+            ["bomb.png", "broken.png", "empty.png", "huge.png", "notes.txt", "x.png", "nothing", "torn.png"]
+        );
+        for (name, reason) in &bad {
+            let too_large = ["bomb.png", "huge.png"].contains(&name.as_str());
+            assert_eq!(reason.starts_with("too large"), too_large, "{name}: {reason}");
+        }
+        assert_eq!(open(root, 16).expect("again").0.fingerprint, set.fingerprint);
+    }
+
+    #[test]
+    fn folders_that_cannot_be_used_say_why() {
+        let dir = tempfile::tempdir().expect("a folder");
+        let said = |root: &Path, side| open(root, side).map(|_| ()).expect_err("refused").to_string();
+        assert!(said(&dir.path().join("missing"), 16).contains("missing"));
+        assert!(said(dir.path(), 16).contains("<class name>"));
+        write(dir.path(), "loose.png", &plain(4, 4, [1, 2, 3, 255]));
+        assert!(said(dir.path(), 16).contains("holds no pictures"));
+        write(dir.path(), "heart/one.png", &plain(4, 4, [1, 2, 3, 255]));
+        assert!(said(dir.path(), 16).contains("one class only, \"heart\""));
+        assert!(said(dir.path(), 0).contains("side 0"));
+    }
+
+    #[test]
+    fn photographs_are_cropped_to_their_centre() {
+        let mut photo = plain(300, 100, [255, 0, 0, 255]);
+        for y in 0..100 {
+            (100..200).for_each(|x| photo.put_pixel(x, y, Rgba([0, 255, 0, 255])));
+        }
+        let square = to_square(photo, 32).expect("a picture");
+        assert!(square.pixels().all(|p| p.0 == [0, 255, 0, 255]));
+    }
+
+    #[test]
+    fn drawings_are_fitted_whole_with_clean_edges() {
+        // A red bar on transparent green: no green may come out.
+        let mut drawing = plain(500, 500, [0, 255, 0, 0]);
+        for y in 200..230 {
+            (50..450).for_each(|x| drawing.put_pixel(x, y, Rgba([255, 0, 0, 255])));
+        }
+        let square = to_square(drawing, 32).expect("a picture");
+        assert!(square.pixels().all(|p| p.0[1] == 0 && (p.0[3] == 0) == (p.0[0] == 0)));
+        let covered: Vec<u32> = square.enumerate_pixels().filter(|(_, _, p)| p.0[3] > 128).map(|(x, _, _)| x).collect();
+        assert_eq!((covered.iter().min(), covered.iter().max()), (Some(&1), Some(&30)));
+    }
+}

@@ -1,0 +1,12 @@
+//! The networks: pure functions of their weights. Small and published models are the same modules with another
+//! configuration, and every field carries the published checkpoint's own key name.
+
+pub mod bpe;
+pub mod clip;
+pub mod efficientnet;
+pub mod family;
+pub mod features;
+pub mod rope;
+pub mod transformer;
+pub mod vq;
+pub mod weights;

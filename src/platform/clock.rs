@@ -1,0 +1,19 @@
+//! Wall-clock time, for progress and throughput only; nothing that is computed depends on it.
+
+use std::time::Instant;
+
+/// A stopwatch.
+#[derive(Clone, Copy, Debug)]
+pub struct Stopwatch(Instant);
+
+impl Stopwatch {
+    /// Starts counting.
+    pub fn start() -> Self {
+        Self(Instant::now())
+    }
+
+    /// Seconds since the start.
+    pub fn seconds(&self) -> f64 {
+        self.0.elapsed().as_secs_f64()
+    }
+}

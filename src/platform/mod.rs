@@ -1,0 +1,6 @@
+//! What differs between machines, and what must not: random numbers, files that are never half written.
+
+pub mod bundle;
+pub mod clock;
+pub mod files;
+pub mod rng;

@@ -1,0 +1,75 @@
+//! The instance rewards of a family, scored together and kept apart.
+
+use burn::prelude::*;
+
+use super::clip::ClipReward;
+use super::preference::PreferenceReward;
+use super::simple::{Brightness, Colour, Compressibility, Symmetry};
+use super::{Reward, RewardBatch};
+use crate::config::RunConfig;
+use crate::model::family::Family;
+
+/// Every instance reward there is. All are scored in every update, also those of weight 0: a fader can then re-rank
+/// the same rollouts, and the reward that is *not* optimised is the honest witness of the one that is.
+pub struct InstanceRewards {
+    parts: Vec<Box<dyn Reward>>,
+}
+
+impl InstanceRewards {
+    /// The rewards of `family`, for prompts made from `classes`.
+    pub fn new(family: &Family, classes: &[String]) -> Self {
+        Self {
+            parts: vec![
+                Box::new(ClipReward::new(family.clip.clone(), classes)),
+                Box::new(PreferenceReward::new(family.preference.clone(), classes)),
+                Box::new(Colour::default()),
+                Box::new(Brightness),
+                Box::new(Symmetry),
+                Box::new(Compressibility),
+            ],
+        }
+    }
+
+    /// Names, in the order of the columns of [`Self::score`].
+    pub fn names(&self) -> Vec<&'static str> {
+        self.parts.iter().map(|r| r.name()).collect()
+    }
+
+    /// How each is measured.
+    pub fn protocols(&self) -> Vec<String> {
+        self.parts.iter().map(|r| r.protocol()).collect()
+    }
+
+    /// The weight of each in the mix.
+    pub fn weights(config: &RunConfig) -> [f64; 6] {
+        [
+            config.clip_weight,
+            config.preference_weight,
+            config.colour_weight,
+            config.brightness_weight,
+            config.symmetry_weight,
+            config.compressibility_weight,
+        ]
+    }
+
+    /// `[n, parts]`: the raw score of each picture by each reward. Nothing is read back.
+    pub fn score(&self, batch: &RewardBatch) -> Tensor<2> {
+        Tensor::stack(self.parts.iter().map(|r| r.score(batch)).collect(), 1)
+    }
+}
+
+/// The mixed reward of one picture: raw scores are added first and normalised after (method, section 2 step 4).
+pub fn mixed(scores: &[f64], weights: &[f64]) -> f64 {
+    scores.iter().zip(weights).filter(|(_, w)| **w != 0.0).map(|(s, w)| s * w).sum()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_weight_of_zero_keeps_even_a_broken_score_out() {
+        assert_eq!(mixed(&[0.5, f64::NAN, 2.0], &[1.0, 0.0, 0.25]), 1.0);
+        assert!(mixed(&[0.5, f64::NAN], &[1.0, 1.0]).is_nan());
+    }
+}

@@ -1,0 +1,20 @@
+//! A session: the engine on its own thread, spoken to by commands and heard by events.
+//!
+//! The window, the command line, tests and (later) the page all speak this one protocol. It carries plain data,
+//! never tensors: small events in order, and pictures through a latest-wins [`slot::Slot`], so that a slow face never
+//! holds up the engine.
+
+pub mod checkpoint;
+pub mod evaluate;
+pub mod history;
+pub mod pretraining;
+pub mod protocol;
+pub mod record;
+pub mod slot;
+pub mod studio;
+pub mod tools;
+pub mod worker;
+
+pub use history::History;
+pub use protocol::{Command, Event, Gallery, Group, Metrics, Options, Phase, Sample, Span, State};
+pub use worker::{DrawSetup, Session, start, start_for_window};

@@ -1,0 +1,115 @@
+//! The run folder: everything needed to repeat a run, and everything it measured.
+//!
+//! ```text
+//! run.toml            every parameter
+//! metrics.jsonl       one line per update or evaluation
+//! samples/000020.png  the same seeds every time, so that before and after compare
+//! checkpoints/        see `checkpoint`
+//! summary.json        first and last evaluation, totals
+//! ```
+
+use std::fs::{self, OpenOptions};
+use std::io::Write;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result};
+use serde_json::{Map, Value, json};
+
+use super::protocol::Metrics;
+use crate::config::RunConfig;
+use crate::data::grid;
+use crate::platform::files::write_atomic;
+
+/// An open run folder.
+#[derive(Clone, Debug)]
+pub struct Record {
+    folder: PathBuf,
+}
+
+impl Record {
+    /// Opens (or makes) `folder` for a run that has done `update` updates. Lines of later updates, written by a run
+    /// that was killed after its last checkpoint, are dropped: they will be written again, the same.
+    ///
+    /// # Errors
+    /// Where the file system refuses.
+    pub fn open(folder: &Path, config: &RunConfig, update: u64) -> Result<Self> {
+        let record = Self { folder: folder.to_owned() };
+        fs::create_dir_all(folder).with_context(|| folder.display().to_string())?;
+        record.put("run.toml", config.to_toml().as_bytes())?;
+        let kept: String = match fs::read_to_string(record.metrics()) {
+            Ok(text) if update > 0 => text
+                .lines()
+                .filter(|line| {
+                    let number = serde_json::from_str::<Value>(line).ok().and_then(|v| v["update"].as_u64());
+                    number.is_some_and(|n| n <= update)
+                })
+                .map(|line| format!("{line}\n"))
+                .collect(),
+            _ => String::new(),
+        };
+        record.put("metrics.jsonl", kept.as_bytes())?;
+        Ok(record)
+    }
+
+    /// Folder of the checkpoints.
+    pub fn checkpoints(folder: &Path) -> PathBuf {
+        folder.join("checkpoints")
+    }
+
+    /// The run folder.
+    pub fn folder(&self) -> &Path {
+        &self.folder
+    }
+
+    fn metrics(&self) -> PathBuf {
+        self.folder.join("metrics.jsonl")
+    }
+
+    fn put(&self, name: &str, bytes: &[u8]) -> Result<()> {
+        let path = self.folder.join(name);
+        write_atomic(&path, bytes).with_context(|| path.display().to_string())
+    }
+
+    /// Appends one line of scalars; an evaluation also says its protocol.
+    ///
+    /// # Errors
+    /// Where the file system refuses.
+    pub fn line(&self, update: u64, metrics: &Metrics, protocol: Option<&str>) -> Result<()> {
+        let mut line = Map::new();
+        line.insert("update".into(), update.into());
+        if let Some(protocol) = protocol {
+            line.insert("protocol".into(), protocol.into());
+        }
+        line.extend(metrics.iter().map(|(name, value)| (name.clone(), json!(value))));
+        let path = self.metrics();
+        let mut file =
+            OpenOptions::new().create(true).append(true).open(&path).with_context(|| path.display().to_string())?;
+        writeln!(file, "{}", Value::Object(line)).with_context(|| path.display().to_string())
+    }
+
+    /// Writes a sheet of samples.
+    ///
+    /// # Errors
+    /// Where the file system refuses.
+    pub fn samples(&self, update: u64, pictures: &[Vec<u8>], side: usize, columns: usize) -> Result<()> {
+        let path = self.folder.join(format!("samples/{update:06}.png"));
+        grid::save_png(&path, pictures, side, columns, 3)?;
+        Ok(())
+    }
+
+    /// Writes the parameters again after a knob was turned.
+    ///
+    /// # Errors
+    /// Where the file system refuses.
+    pub fn config(&self, config: &RunConfig) -> Result<()> {
+        self.put("run.toml", config.to_toml().as_bytes())
+    }
+
+    /// Writes the summary.
+    ///
+    /// # Errors
+    /// Where the file system refuses.
+    pub fn summary(&self, summary: &Value) -> Result<()> {
+        self.put("summary.json", serde_json::to_string_pretty(summary)?.as_bytes())
+    }
+}

@@ -1,0 +1,217 @@
+//! Everything a run works with: pictures, networks, reference statistics, trainer and evaluator, put together from
+//! plain [`Options`].
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use anyhow::Result;
+use burn::prelude::*;
+
+use super::checkpoint;
+use super::evaluate::{Evaluation, Evaluator, Request};
+use super::protocol::Options;
+use super::record::Record;
+use crate::config::RunConfig;
+use crate::data::{AugmentConfig, Pictures, Split};
+use crate::metrics::Features;
+use crate::model::family::Family;
+use crate::platform::rng::Key;
+use crate::pretrain::Task;
+use crate::pretrain::clip::ClipTask;
+use crate::pretrain::features::accuracy;
+use crate::pretrain::preference::PreferenceTask;
+use crate::pretrain::tokenizer::{held_out, reconstruction_figures};
+use crate::reward::loo_fid::LooFid;
+use crate::reward::moments::Moments;
+use crate::rl::grpo::token_log_probs;
+use crate::rl::rollout::Rollout;
+use crate::rl::sampling::SamplingConfig;
+use crate::data::grid::rgb_pictures;
+use crate::gpu::read::read;
+use crate::rl::trainer::{Trainer, decode_levels, teacher_forced};
+
+/// Share of the names that no training sees.
+pub const HELD_OUT: f64 = 0.1;
+/// Real pictures behind the reference moments of LOO-FID.
+const REFERENCE: usize = 2048;
+/// Samples of the untouched model that start the moving moments and set the entropy target.
+const BOOTSTRAP: usize = 256;
+/// Rows per pass.
+const BATCH: usize = 64;
+
+/// Key parts: what random numbers outside an update are for.
+mod purpose {
+    pub const REFERENCE: u64 = u64::MAX;
+    pub const BOOTSTRAP: u64 = u64::MAX - 1;
+    pub const SAMPLES: u64 = u64::MAX - 2;
+}
+
+/// A run's whole equipment.
+pub struct Studio {
+    /// The pictures.
+    pub pictures: Pictures,
+    /// Training and held-out pictures.
+    pub split: Split,
+    /// The trainer, at the update where the run stands.
+    pub trainer: Trainer,
+    /// Sentences to tell the user.
+    pub notices: Vec<String>,
+    evaluator: Option<Evaluator>,
+    device: Device,
+}
+
+impl Studio {
+    /// Puts everything together on `device`; goes on from a checkpoint where `options.resume` says so.
+    ///
+    /// # Errors
+    /// Where pictures or weights do not load, or there is nothing to resume.
+    pub async fn open(options: &Options, device: &Device) -> Result<Self> {
+        let mut notices = vec![];
+        let mut config = options.config.clone();
+        let resumed = match (&options.out, options.resume) {
+            (Some(out), true) => {
+                let (found, complaints) = checkpoint::newest(&Record::checkpoints(out));
+                notices.extend(complaints);
+                let (path, saved, state) = found
+                    .ok_or_else(|| anyhow::anyhow!("{} has no valid checkpoint; leave out --resume to begin", out.display()))?;
+                notices.push(format!("going on after update {} from {}", state.update, path.display()));
+                // More updates may be asked for; everything else is as the run was.
+                config = RunConfig { updates: config.updates.max(saved.updates), ..saved };
+                Some(state)
+            }
+            _ => None,
+        };
+        config.validate()?;
+        let family = Family::load(&config.model, options.weights.as_deref(), device)?;
+        let (pictures, mut said) = open_pictures(options.data.as_deref(), family.config.side)?;
+        notices.append(&mut said);
+        anyhow::ensure!(
+            pictures.class_names.len() == family.config.gpt.num_classes,
+            "the pictures have {} classes but the prior knows {}; train a family for them with `artune pretrain`",
+            pictures.class_names.len(),
+            family.config.gpt.num_classes
+        );
+        let split = pictures.split(HELD_OUT);
+        let reference = reference_features(&family, &pictures, &split, device).await?;
+        let (bootstrap, entropy) = bootstrap(&family, &config, device).await?;
+        let full = config.loo_fid_form == "full";
+        let mut loo = LooFid::new(moments(&reference, full)?, moments(&bootstrap, full)?, config.ema_beta)?;
+        if config.quirk_ema_half_mass {
+            loo = loo.with_half_mass();
+        }
+        let mut trainer = Trainer::new(config, family, device, pictures.class_names.clone(), loo, entropy);
+        if let Some(state) = resumed {
+            trainer.restore(state)?;
+        }
+        Ok(Self { pictures, split, trainer, notices, evaluator: None, device: device.clone() })
+    }
+
+    /// Measures the policy by the held-out network.
+    ///
+    /// # Errors
+    /// Where the device fails.
+    pub async fn evaluate(&mut self, request: &Request) -> Result<Evaluation> {
+        if self.evaluator.is_none() {
+            self.evaluator = Some(Evaluator::new(&self.pictures, &self.split, &self.device).await?);
+        }
+        let Some(evaluator) = &self.evaluator else { anyhow::bail!("no evaluator") };
+        evaluator.evaluate(self.trainer.policy(), self.trainer.family(), self.trainer.rewards(), request).await
+    }
+
+    /// Figures of the family's own networks on pictures whose names no training saw.
+    ///
+    /// # Errors
+    /// Where the device fails.
+    pub async fn network_figures(&self) -> Result<BTreeMap<String, f64>> {
+        let (family, pictures, split, device) = (self.trainer.family(), &self.pictures, &self.split, &self.device);
+        let x = held_out(pictures, split, device);
+        let classes: Vec<usize> = split.held_out.iter().map(|&i| pictures.pictures[i].class).collect();
+        let r = reconstruction_figures(&family.tokenizer, x.clone(), family.config.vq.codebook_size).await?;
+        let mut figures: BTreeMap<String, f64> = [
+            ("tokenizer/psnr_db".into(), r.psnr),
+            ("tokenizer/codebook_use".into(), r.codebook_use),
+            ("tokenizer/perplexity".into(), r.perplexity),
+            ("features/accuracy".into(), accuracy(&family.features, x.clone(), &classes).await?),
+            ("judge/accuracy".into(), accuracy(&family.judge, x, &classes).await?),
+        ]
+        .into();
+        let mut clip = ClipTask::new(pictures, split, family.config.clip.clone(), (1, 0), device);
+        for (name, value) in clip.evaluate(&family.clip).await? {
+            figures.insert(format!("clip/{}", name.trim_start_matches("held_out/")), value);
+        }
+        let tokenizer = family.tokenizer.clone();
+        let mut preference = PreferenceTask::new(pictures, split, family.config.clone(), tokenizer, (1, 0), device);
+        for (name, value) in preference.evaluate(&family.preference).await? {
+            figures.insert(format!("preference/{}", name.trim_start_matches("held_out/")), value);
+        }
+        Ok(figures)
+    }
+
+    /// Draws pictures of the given classes: always the same seeds, so that two moments of a run compare.
+    ///
+    /// # Errors
+    /// Where the device fails.
+    pub async fn sample(&self, classes: &[usize], seed: u64, sampling: &SamplingConfig) -> Result<Vec<Vec<u8>>> {
+        let (model, family) = (self.trainer.policy(), self.trainer.family());
+        let mut pictures = vec![];
+        for (chunk, rows) in classes.chunks(BATCH).enumerate() {
+            let key = Key::new(seed).fold(purpose::SAMPLES);
+            let keys = (0..rows.len()).map(|i| key.fold((chunk * BATCH + i) as u64)).collect();
+            let tokens = Rollout::new(model, rows, keys, sampling.clone(), &self.device).finish(model);
+            pictures.extend(rgb_pictures(&read(decode_levels(family, tokens, family.config.grid)).await?, family.config.side));
+        }
+        Ok(pictures)
+    }
+}
+
+/// The pictures of a folder, or the embedded ones; with sentences about files that were skipped.
+///
+/// # Errors
+/// Where nothing usable is found.
+pub fn open_pictures(data: Option<&Path>, side: usize) -> Result<(Pictures, Vec<String>)> {
+    match data {
+        None => Ok((Pictures::embedded()?.at_side(side), vec![])),
+        Some(dir) => {
+            let (pictures, bad) = Pictures::open(dir, side)?;
+            Ok((pictures, bad.iter().map(|file| format!("skipped {file}")).collect()))
+        }
+    }
+}
+
+fn moments(features: &Features, full: bool) -> Result<Moments> {
+    Ok(if full { Moments::full(features)? } else { Moments::diagonal(features)? })
+}
+
+/// Features of real pictures: training names, evenly by class, augmented as the prior saw them.
+async fn reference_features(family: &Family, pictures: &Pictures, split: &Split, device: &Device) -> Result<Features> {
+    let groups = pictures.groups(&split.train);
+    let mut values = vec![];
+    for chunk in 0..REFERENCE / BATCH {
+        let mut random = Key::new(0).fold(purpose::REFERENCE).fold(chunk as u64).stream();
+        let batch = pictures.sample_batch(&groups, BATCH, &AugmentConfig::default(), &mut random);
+        values.extend(read(family.features.features(batch.images(device))).await?);
+    }
+    let width = values.len() / REFERENCE;
+    Ok(Features::from_f32(REFERENCE, width, &values)?)
+}
+
+/// Features of the untouched model's samples, and its mean token entropy as a share of ln(vocabulary).
+async fn bootstrap(family: &Family, config: &RunConfig, device: &Device) -> Result<(Features, f64)> {
+    let sampling = SamplingConfig { guidance: config.guidance, temperature: config.temperature, ..SamplingConfig::default() };
+    let (mut values, mut entropy) = (vec![], 0.0);
+    for chunk in 0..BOOTSTRAP / BATCH {
+        let classes: Vec<usize> = (0..BATCH).map(|i| i % family.config.gpt.num_classes).collect();
+        let key = Key::new(config.seed).fold(purpose::BOOTSTRAP).fold(chunk as u64);
+        let keys = (0..BATCH).map(|i| key.fold(i as u64)).collect();
+        let tokens = Rollout::new(&family.prior, &classes, keys, sampling.clone(), device).finish(&family.prior);
+        let ids: Vec<i32> = classes.iter().map(|&c| c as i32).collect();
+        let labels = Tensor::from_data(TensorData::new(ids, [BATCH]), device);
+        let (_, h) = token_log_probs(teacher_forced(&family.prior, labels, tokens.clone()), tokens.clone());
+        values.extend(read(family.features.features(decode_levels(family, tokens, family.config.grid))).await?);
+        entropy += f64::from(read(h.mean()).await?[0]);
+    }
+    let width = values.len() / BOOTSTRAP;
+    let nats = entropy / (BOOTSTRAP / BATCH) as f64;
+    let share = crate::rl::entropy::normalized(nats, family.config.gpt.vocab_size);
+    Ok((Features::from_f32(BOOTSTRAP, width, &values)?, share))
+}

@@ -1,0 +1,215 @@
+//! Jobs that need no running session: drawing, measuring, exporting, timing.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result};
+use serde::Serialize;
+
+use super::checkpoint;
+use super::evaluate::{Evaluation, Request};
+use super::protocol::Options;
+use super::record::Record;
+use super::studio::Studio;
+use crate::data::grid::save_png;
+use crate::gpu::choose;
+use crate::metrics::Features;
+use crate::model::weights;
+use crate::platform::clock::Stopwatch;
+use crate::platform::files::write_atomic;
+use crate::platform::rng::Key;
+use crate::reward::loo_fid::LooFid;
+use crate::reward::moments::Moments;
+use crate::rl::sampling::SamplingConfig;
+use crate::rl::trainer::Phase;
+
+/// Opens a studio for `options`, at the newest checkpoint of `run` where one is named.
+fn open(options: &Options, run: Option<&Path>) -> Result<(Studio, String)> {
+    let mut options = options.clone();
+    if let Some(run) = run {
+        options.out = Some(run.to_owned());
+        options.resume = true;
+    }
+    let chosen = choose(&options.device)?;
+    chosen.notice.iter().for_each(|n| eprintln!("{n}"));
+    let studio = pollster::block_on(Studio::open(&options, &chosen.device))?;
+    studio.notices.iter().for_each(|n| eprintln!("{n}"));
+    Ok((studio, chosen.label))
+}
+
+/// How pictures are drawn for a sheet.
+#[derive(Clone, Debug)]
+pub struct Sheet {
+    /// Class names, or `all`.
+    pub classes: String,
+    /// Pictures of each class.
+    pub per_class: usize,
+    /// Guidance; 1 is none.
+    pub guidance: f64,
+    /// Temperature.
+    pub temperature: f64,
+    /// Keep the likeliest tokens only; 0 keeps all.
+    pub top_k: usize,
+    /// Keep the likeliest tokens up to this probability; 1 keeps all.
+    pub top_p: f64,
+    /// Names the random numbers.
+    pub seed: u64,
+    /// File to write.
+    pub path: PathBuf,
+}
+
+/// Draws a sheet of pictures, one row a class, from the model of `run` or the untouched one.
+///
+/// # Errors
+/// Where the run has no checkpoint, a class does not exist, or the file cannot be written.
+pub fn sample(options: &Options, run: Option<&Path>, sheet: &Sheet) -> Result<()> {
+    let (studio, _) = open(options, run)?;
+    let allowed = crate::rl::trainer::allowed_classes(&sheet.classes, &studio.pictures.class_names)?;
+    let classes: Vec<usize> = allowed.iter().flat_map(|&c| std::iter::repeat_n(c, sheet.per_class)).collect();
+    let sampling = SamplingConfig {
+        guidance: sheet.guidance,
+        temperature: sheet.temperature,
+        top_k: sheet.top_k,
+        top_p: sheet.top_p,
+        ..SamplingConfig::default()
+    };
+    let pictures = pollster::block_on(studio.sample(&classes, sheet.seed, &sampling))?;
+    save_png(&sheet.path, &pictures, studio.pictures.side, sheet.per_class.max(1), 3)?;
+    Ok(())
+}
+
+/// Measures the model of `run` or the untouched one.
+///
+/// # Errors
+/// Where the run has no checkpoint or the device fails.
+pub fn evaluate(options: &Options, run: Option<&Path>, request: &Request) -> Result<Evaluation> {
+    let (mut studio, _) = open(options, run)?;
+    pollster::block_on(studio.evaluate(request))
+}
+
+/// Figures of the small family's own networks on held-out names.
+///
+/// # Errors
+/// Where the device fails.
+pub fn evaluate_networks(options: &Options) -> Result<std::collections::BTreeMap<String, f64>> {
+    let (studio, _) = open(options, None)?;
+    pollster::block_on(studio.network_figures())
+}
+
+/// Writes the policy of `run` as safetensors with LlamaGen's key names.
+///
+/// # Errors
+/// Where the run has no valid checkpoint or the file cannot be written.
+pub fn export(options: &Options, run: &Path, half: bool, path: &Path) -> Result<()> {
+    let (studio, _) = open(options, Some(run))?;
+    let trainer = &studio.trainer;
+    let metadata = [
+        ("role", "prior".to_string()),
+        ("architecture", serde_json::to_string(&trainer.family().config.gpt)?),
+        ("updates", trainer.update().to_string()),
+        ("run", trainer.config().to_toml()),
+    ];
+    let bytes = weights::save_bytes(trainer.policy(), half, &metadata)?;
+    write_atomic(path, &bytes).with_context(|| path.display().to_string())
+}
+
+/// Whether a run folder has a checkpoint that can be read.
+pub fn has_checkpoint(run: &Path) -> bool {
+    checkpoint::newest(&Record::checkpoints(run)).0.is_some()
+}
+
+/// One timed job.
+#[derive(Clone, Debug, Serialize)]
+pub struct Timing {
+    /// What was timed.
+    pub what: String,
+    /// Median seconds.
+    pub seconds: f64,
+    /// All runs, in order, the warm-up left out.
+    pub runs: Vec<f64>,
+    /// What was worked on, in words.
+    pub size: String,
+    /// Work per second in the unit named by `unit`.
+    pub rate: f64,
+    /// Unit of `rate`.
+    pub unit: &'static str,
+}
+
+/// A report of [`bench`].
+#[derive(Clone, Debug, Serialize)]
+pub struct BenchReport {
+    /// The program's version.
+    pub version: &'static str,
+    /// What computed.
+    pub device: String,
+    /// Processor threads there are.
+    pub threads: usize,
+    /// Every timed job.
+    pub timings: Vec<Timing>,
+}
+
+/// Times one rollout, one update by its four phases, and LOO-FID in both forms.
+///
+/// # Errors
+/// Where the device fails.
+pub fn bench(options: &Options, repeats: usize) -> Result<BenchReport> {
+    let (mut studio, device) = open(options, None)?;
+    let config = studio.trainer.config().clone();
+    let gpt = studio.trainer.family().config.gpt.clone();
+    let rows = (config.prompts * config.num_generations) as usize;
+    let tokens = (rows * gpt.block_size) as f64;
+    let mut by_phase: [Vec<f64>; 4] = Default::default();
+    for round in 0..=repeats {
+        let start = studio.trainer.update();
+        let mut seconds = [0.0; 4];
+        while studio.trainer.update() == start {
+            let clock = Stopwatch::start();
+            let advance = pollster::block_on(studio.trainer.advance())?;
+            let slot = match advance.phase {
+                Phase::Generate => 0,
+                Phase::Reward => 1,
+                Phase::OldLogProb => 2,
+                Phase::Train => 3,
+            };
+            seconds[slot] += clock.seconds();
+        }
+        if round > 0 {
+            by_phase.iter_mut().zip(seconds).for_each(|(all, s)| all.push(s));
+        }
+    }
+    let size = format!("{rows} sequences of {} tokens, guidance {}", gpt.block_size, config.guidance);
+    let mut timings: Vec<Timing> = ["generate", "reward", "old_logp", "train"]
+        .into_iter()
+        .zip(by_phase)
+        .map(|(what, runs)| timing(what, runs, size.clone(), tokens, "tokens/s"))
+        .collect();
+    for (what, n, d, full) in [("loo_fid/diagonal", 144, 2048, false), ("loo_fid/full", 144, 256, true)] {
+        let mut runs = vec![];
+        let features = |key: u64, n: usize| {
+            let mut random = Key::new(key).stream();
+            Features::new(n, d, (0..n * d).map(|_| f64::from(random.normal())).collect())
+        };
+        let fit = |f: &Features| if full { Moments::full(f) } else { Moments::diagonal(f) };
+        let loo = LooFid::new(fit(&features(1, 2 * d)?)?, fit(&features(2, 2 * d)?)?, 0.5)?;
+        let batch = features(3, n)?;
+        for _ in 0..=repeats {
+            let clock = Stopwatch::start();
+            loo.rewards(&batch)?;
+            runs.push(clock.seconds());
+        }
+        runs.remove(0);
+        timings.push(timing(what, runs, format!("{n} samples of {d} features"), n as f64, "samples/s"));
+    }
+    Ok(BenchReport {
+        version: env!("CARGO_PKG_VERSION"),
+        device,
+        threads: std::thread::available_parallelism().map_or(1, usize::from),
+        timings,
+    })
+}
+
+fn timing(what: &str, runs: Vec<f64>, size: String, work: f64, unit: &'static str) -> Timing {
+    let mut sorted = runs.clone();
+    sorted.sort_by(f64::total_cmp);
+    let seconds = sorted.get(sorted.len() / 2).copied().unwrap_or(f64::NAN);
+    Timing { what: what.into(), seconds, runs, size, rate: work / seconds, unit }
+}

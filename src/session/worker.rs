@@ -1,0 +1,487 @@
+//! The engine's thread: it owns every tensor, does one piece of work at a time, and between two pieces listens.
+
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, TryRecvError, channel};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use anyhow::Result;
+use serde_json::json;
+
+use super::checkpoint;
+use super::evaluate::Request;
+use super::protocol::{Command, Event, Gallery, Group, Options, Phase, Sample, Span, State};
+use super::record::Record;
+use super::slot::Slot;
+use super::studio::Studio;
+use crate::config::RunConfig;
+use crate::data::prompts::class_prompt;
+use crate::gpu::{Chosen, choose, choose_for_window};
+use crate::platform::clock::Stopwatch;
+use crate::rl::sampling::SamplingConfig;
+use crate::rl::trainer::{self, Advance, Outcome, Rollouts};
+
+/// The graphics device that the window draws with: the engine's own, where it computes on one.
+pub type DrawSetup = burn::tensor::wgpu::WgpuSetup;
+
+/// Seconds between two previews of unfinished pictures.
+const PREVIEW_SECONDS: f64 = 0.7;
+/// Samples of each class on a sheet.
+const SHEET: usize = 4;
+
+/// A running engine. Dropping it asks the engine to save and end.
+pub struct Session {
+    commands: Sender<Command>,
+    events: Receiver<Event>,
+    thread: Option<JoinHandle<()>>,
+    /// The newest rollouts.
+    pub gallery: Slot<Gallery>,
+}
+
+impl Session {
+    /// Sends a command; one that comes after the engine's end is dropped.
+    pub fn send(&self, command: Command) {
+        let _ = self.commands.send(command);
+    }
+
+    /// A sender of commands for another thread (a Ctrl-C handler).
+    pub fn sender(&self) -> Sender<Command> {
+        self.commands.clone()
+    }
+
+    /// The events since the last call, without waiting.
+    pub fn poll(&self) -> Vec<Event> {
+        self.events.try_iter().collect()
+    }
+
+    /// The next event; `None` once the engine has ended.
+    pub fn wait(&self) -> Option<Event> {
+        self.events.recv().ok()
+    }
+
+    /// Asks the engine to save and end, and waits until it has.
+    pub fn join(mut self) {
+        self.end();
+    }
+
+    fn end(&mut self) {
+        self.send(Command::Quit);
+        if let Some(thread) = self.thread.take() {
+            let _ = thread.join();
+        }
+    }
+}
+
+impl Drop for Session {
+    fn drop(&mut self) {
+        self.end();
+    }
+}
+
+/// Starts an engine that nobody draws for; the device is opened on its thread.
+pub fn start(options: Options) -> Session {
+    spawn(options, None)
+}
+
+/// Opens the device for both computing and drawing, and starts the engine on it.
+///
+/// # Errors
+/// Where the named device does not exist.
+pub fn start_for_window(options: Options) -> Result<(Session, Option<DrawSetup>)> {
+    let mut chosen = choose_for_window(&options.device)?;
+    let setup = chosen.setup.take();
+    Ok((spawn(options, Some(chosen)), setup))
+}
+
+fn spawn(options: Options, chosen: Option<Chosen>) -> Session {
+    let (commands, inbox) = channel();
+    let (outbox, events) = channel();
+    let gallery = Slot::default();
+    let shown = gallery.clone();
+    let body = move || {
+        let failed = outbox.clone();
+        if let Err(error) = Engine::open(options, chosen, inbox, outbox, shown).and_then(|mut engine| engine.serve()) {
+            let advice = advice(&error);
+            let _ = failed.send(Event::Failed { error: format!("{error:#}"), advice });
+        }
+        let _ = failed.send(Event::State(State::Ended));
+    };
+    // burn orders a graphics card's work by thread: one thread owns every tensor. Deep graphs need stack.
+    let thread = std::thread::Builder::new().name("engine".into()).stack_size(32 << 20).spawn(body).ok();
+    Session { commands, events, thread, gallery }
+}
+
+/// What to do about a failure.
+fn advice(error: &anyhow::Error) -> String {
+    let text = format!("{error:#}");
+    let advice = if text.contains("memory") || text.contains("alloc") {
+        "Lower `prompts`, `num_generations` or `micro_batch`, or choose another device."
+    } else if text.contains("has no weights yet") {
+        "Train the network named above, then pass its folder with --weights."
+    } else if text.contains("device") || text.contains("adapter") {
+        "Choose another device; `artune devices` lists them, and `--device cpu` always works."
+    } else {
+        "The last checkpoint is whole: correct the cause and go on with --resume."
+    };
+    advice.into()
+}
+
+/// What the engine is about to do.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Pace {
+    Waiting,
+    Running,
+    /// One span, then wait.
+    Step(Span),
+}
+
+struct Engine {
+    options: Options,
+    studio: Studio,
+    record: Option<Record>,
+    device_label: String,
+    device: burn::tensor::Device,
+    inbox: Receiver<Command>,
+    outbox: Sender<Event>,
+    gallery: Slot<Gallery>,
+    pace: Pace,
+    finished: bool,
+    last_preview: Stopwatch,
+    started: Stopwatch,
+    first: Option<serde_json::Value>,
+    last: Option<serde_json::Value>,
+}
+
+impl Engine {
+    fn open(
+        options: Options,
+        chosen: Option<Chosen>,
+        inbox: Receiver<Command>,
+        outbox: Sender<Event>,
+        gallery: Slot<Gallery>,
+    ) -> Result<Self> {
+        let started = Stopwatch::start();
+        let _ = outbox.send(Event::State(State::Loading));
+        let chosen = match chosen {
+            Some(chosen) => chosen,
+            None => choose(&options.device)?,
+        };
+        if let Some(notice) = &chosen.notice {
+            let _ = outbox.send(Event::Notice(notice.clone()));
+        }
+        let studio = pollster::block_on(Studio::open(&options, &chosen.device))?;
+        let record = match &options.out {
+            Some(out) => Some(Record::open(out, studio.trainer.config(), studio.trainer.update())?),
+            None => None,
+        };
+        let pace = if options.autostart { Pace::Running } else { Pace::Waiting };
+        let engine = Self {
+            studio,
+            record,
+            device_label: chosen.label,
+            device: chosen.device,
+            options,
+            inbox,
+            outbox,
+            gallery,
+            pace,
+            finished: false,
+            last_preview: Stopwatch::start(),
+            started,
+            first: None,
+            last: None,
+        };
+        engine.announce();
+        Ok(engine)
+    }
+
+    fn say(&self, event: Event) {
+        let _ = self.outbox.send(event);
+    }
+
+    fn announce(&self) {
+        let trainer = &self.studio.trainer;
+        let family = &trainer.family().config;
+        self.studio.notices.iter().for_each(|n| self.say(Event::Notice(n.clone())));
+        self.say(Event::Ready {
+            device: self.device_label.clone(),
+            model: format!(
+                "{}: {side}x{side} pictures of {} tokens, vocabulary {}, {} layers of width {}",
+                family.name,
+                family.gpt.block_size,
+                family.gpt.vocab_size,
+                family.gpt.n_layer,
+                family.gpt.dim,
+                side = family.side,
+            ),
+            classes: self.studio.pictures.class_names.clone(),
+            config: Box::new(trainer.config().clone()),
+            update: trainer.update(),
+        });
+    }
+
+    /// Serves commands and works until told to quit.
+    fn serve(&mut self) -> Result<()> {
+        if self.record.is_some() && self.studio.trainer.update() == 0 {
+            self.measure()?;
+            self.sheet()?;
+        }
+        self.tell_state();
+        loop {
+            let next = if self.pace == Pace::Waiting {
+                match self.inbox.recv_timeout(Duration::from_secs(3600)) {
+                    Ok(command) => Some(command),
+                    Err(RecvTimeoutError::Timeout) => None,
+                    Err(RecvTimeoutError::Disconnected) => Some(Command::Quit),
+                }
+            } else {
+                match self.inbox.try_recv() {
+                    Ok(command) => Some(command),
+                    Err(TryRecvError::Empty) => None,
+                    Err(TryRecvError::Disconnected) => Some(Command::Quit),
+                }
+            };
+            match next {
+                Some(Command::Quit) => return self.close(),
+                Some(command) => self.obey(command)?,
+                None if self.pace == Pace::Waiting => {}
+                None => self.work()?,
+            }
+        }
+    }
+
+    fn obey(&mut self, command: Command) -> Result<()> {
+        match command {
+            Command::Run => self.go(Pace::Running),
+            Command::Pause => self.go(Pace::Waiting),
+            Command::Step(span) => self.go(Pace::Step(span)),
+            Command::Set { name, value } => self.turn(&name, &value)?,
+            Command::Evaluate => self.measure()?,
+            Command::Save => self.save()?,
+            Command::Reset => {
+                let config = self.studio.trainer.config().clone();
+                self.say(Event::State(State::Loading));
+                self.options = Options { config, resume: false, ..self.options.clone() };
+                self.studio = pollster::block_on(Studio::open(&self.options, &self.device))?;
+                self.finished = false;
+                self.announce();
+                self.go(Pace::Waiting);
+            }
+            Command::Quit => {}
+        }
+        Ok(())
+    }
+
+    fn go(&mut self, pace: Pace) {
+        self.pace = pace;
+        self.tell_state();
+    }
+
+    fn tell_state(&mut self) {
+        let trainer = &self.studio.trainer;
+        self.finished = trainer.update() >= trainer.config().updates;
+        if self.finished && self.pace != Pace::Waiting {
+            self.pace = Pace::Waiting;
+        }
+        self.say(Event::State(match self.pace {
+            _ if self.finished => State::Finished,
+            Pace::Waiting => State::Paused,
+            _ => State::Running,
+        }));
+    }
+
+    fn turn(&mut self, name: &str, value: &str) -> Result<()> {
+        let mut config: RunConfig = self.studio.trainer.config().clone();
+        match config.set(name, value).and_then(|()| config.validate()) {
+            Ok(()) => {
+                if let Some(record) = &self.record {
+                    record.config(&config)?;
+                }
+                self.studio.trainer.set_config(config);
+                self.say(Event::Changed { name: name.into(), value: value.into() });
+                if name == "updates" {
+                    self.tell_state();
+                }
+            }
+            Err(error) => self.say(Event::Warning(format!("{name} stays as it was: {error}"))),
+        }
+        Ok(())
+    }
+
+    /// One piece of work.
+    fn work(&mut self) -> Result<()> {
+        let update = self.studio.trainer.update() + 1;
+        let Advance { phase, done, outcome } = pollster::block_on(self.studio.trainer.advance())?;
+        let phase_ends = done.0 == done.1;
+        self.say(Event::Progress { update, phase: phase.into(), done: done.0, total: done.1 });
+        let one_token = self.pace == Pace::Step(Span::Token);
+        if phase == trainer::Phase::Generate && (one_token || self.last_preview.seconds() > PREVIEW_SECONDS) {
+            // Only a face that takes pictures has an open slot; the command line never does.
+            if self.options.out.is_none() || one_token {
+                if let Some(rollouts) = pollster::block_on(self.studio.trainer.preview())? {
+                    self.show(&rollouts);
+                }
+            }
+            self.last_preview = Stopwatch::start();
+        }
+        let mut update_ends = false;
+        match outcome {
+            Outcome::None => {}
+            Outcome::Scored(rollouts) => self.show(&rollouts),
+            Outcome::Update(metrics) => {
+                update_ends = true;
+                self.complete(update, metrics)?;
+            }
+        }
+        let stop = match self.pace {
+            Pace::Step(Span::Token) => true,
+            Pace::Step(Span::Phase) => phase_ends,
+            Pace::Step(Span::Update) => update_ends,
+            _ => false,
+        };
+        if stop {
+            self.pace = Pace::Waiting;
+        }
+        if stop || update_ends && self.studio.trainer.update() >= self.studio.trainer.config().updates {
+            self.tell_state();
+        }
+        Ok(())
+    }
+
+    /// Everything that is due after an update.
+    fn complete(&mut self, update: u64, metrics: super::Metrics) -> Result<()> {
+        for (name, what) in [("samples_skipped", "samples had a reward that is not finite and were left out"), ("updates_skipped", "gradients were not finite and were not applied")] {
+            if let Some(n) = metrics.get(name).filter(|n| **n > 0.0) {
+                self.say(Event::Warning(format!("update {update}: {n} {what}")));
+            }
+        }
+        if let Some(record) = &self.record {
+            record.line(update, &metrics, None)?;
+        }
+        self.say(Event::Update { update, metrics });
+        let config = self.studio.trainer.config();
+        let last = update >= config.updates;
+        let due = |every: u64| last || every > 0 && update.is_multiple_of(every);
+        let (evaluate, sheet, save) = (due(config.eval_every), due(config.sample_every), due(config.checkpoint_every));
+        if evaluate && (self.record.is_some() || config.eval_every > 0) {
+            self.measure()?;
+        }
+        if sheet {
+            self.sheet()?;
+        }
+        if save {
+            self.save()?;
+        }
+        if last {
+            self.summarise()?;
+        }
+        Ok(())
+    }
+
+    fn measure(&mut self) -> Result<()> {
+        let trainer = &self.studio.trainer;
+        let (update, config) = (trainer.update(), trainer.config());
+        let request = Request {
+            samples: config.eval_samples as usize,
+            guidance: config.eval_guidance,
+            temperature: config.temperature,
+            seed: config.seed,
+        };
+        let evaluation = pollster::block_on(self.studio.evaluate(&request))?;
+        if let Some(record) = &self.record {
+            record.line(update, &evaluation.metrics, Some(&evaluation.protocol))?;
+        }
+        let figures = json!({ "update": update, "metrics": evaluation.metrics, "protocol": evaluation.protocol });
+        self.first.get_or_insert_with(|| figures.clone());
+        self.last = Some(figures);
+        self.say(Event::Evaluation { update, metrics: evaluation.metrics, protocol: evaluation.protocol });
+        Ok(())
+    }
+
+    /// A sheet of samples: always the same classes, seeds and guidance.
+    fn sheet(&self) -> Result<()> {
+        let Some(record) = &self.record else { return Ok(()) };
+        let trainer = &self.studio.trainer;
+        let (config, family) = (trainer.config(), &trainer.family().config);
+        let classes: Vec<usize> = (0..family.gpt.num_classes).flat_map(|c| std::iter::repeat_n(c, SHEET)).collect();
+        let sampling = SamplingConfig { guidance: config.eval_guidance, ..SamplingConfig::default() };
+        let pictures = pollster::block_on(self.studio.sample(&classes, config.seed, &sampling))?;
+        record.samples(trainer.update(), &pictures, family.side, 4 * SHEET)
+    }
+
+    fn save(&mut self) -> Result<()> {
+        let Some(record) = &self.record else {
+            self.say(Event::Notice("nothing is saved: this session has no run folder".into()));
+            return Ok(());
+        };
+        // In the middle of the inner steps the weights belong to no update: finish it first.
+        let folder = Record::checkpoints(record.folder());
+        while !self.studio.trainer.at_boundary() {
+            let update = self.studio.trainer.update() + 1;
+            if let Outcome::Update(metrics) = pollster::block_on(self.studio.trainer.advance())?.outcome {
+                record.line(update, &metrics, None)?;
+                self.say(Event::Update { update, metrics });
+            }
+        }
+        let trainer = &self.studio.trainer;
+        let path = checkpoint::save(&folder, trainer.config(), trainer.state()?)?;
+        self.say(Event::Saved { path });
+        Ok(())
+    }
+
+    fn summarise(&self) -> Result<()> {
+        let Some(record) = &self.record else { return Ok(()) };
+        let trainer = &self.studio.trainer;
+        record.summary(&json!({
+            "updates": trainer.update(),
+            "seconds": self.started.seconds(),
+            "device": self.device_label,
+            "config": trainer.config(),
+            "before": self.first,
+            "after": self.last,
+        }))
+    }
+
+    fn close(&mut self) -> Result<()> {
+        if self.record.is_some() && self.studio.trainer.update() > 0 {
+            self.save()?;
+            self.summarise()?;
+        }
+        Ok(())
+    }
+
+    fn show(&self, rollouts: &Rollouts) {
+        let names = self.studio.trainer.rewards().names();
+        let group = self.studio.trainer.config().num_generations.max(1) as usize;
+        let sample = |i: usize| {
+            let mut rewards: Vec<(String, f64)> = rollouts
+                .scores
+                .get(i)
+                .map(|s| names.iter().map(|n| n.to_string()).zip(s.iter().copied()).collect())
+                .unwrap_or_default();
+            rewards.extend(rollouts.loo_fid.get(i).map(|r| ("loo_fid".to_string(), *r)));
+            Sample { rgb: rollouts.pictures[i].clone(), rewards, advantage: rollouts.advantages.get(i).copied() }
+        };
+        let groups = rollouts.classes.chunks(group).enumerate().map(|(g, classes)| Group {
+            prompt: class_prompt(&self.studio.pictures.class_names[classes[0]]),
+            class: classes[0],
+            samples: (0..classes.len()).map(|i| sample(g * group + i)).collect(),
+        });
+        self.gallery.put(Gallery {
+            update: rollouts.update,
+            side: rollouts.side,
+            tokens: rollouts.written,
+            groups: groups.collect(),
+        });
+    }
+}
+
+impl From<trainer::Phase> for Phase {
+    fn from(phase: trainer::Phase) -> Self {
+        match phase {
+            trainer::Phase::Generate => Self::Generate,
+            trainer::Phase::Reward => Self::Reward,
+            trainer::Phase::OldLogProb => Self::OldLogProb,
+            trainer::Phase::Train => Self::Train,
+        }
+    }
+}

@@ -1,0 +1,249 @@
+//! The bar at the top: what can be done, and below it what is being done.
+
+use eframe::egui::{
+    self, Align, Align2, Button, Color32, FontId, Id, Key, Layout, Modifiers, Rect, RichText, Sense, StrokeKind, Ui,
+    WidgetInfo, accesskit::Role, vec2,
+};
+
+use super::{text, theme};
+use crate::session::{Command, Phase, Span, State};
+
+const PHASES: [Phase; 4] = [Phase::Generate, Phase::Reward, Phase::OldLogProb, Phase::Train];
+const SPANS: [Span; 3] = [Span::Token, Span::Phase, Span::Update];
+
+/// What the bar knows about the engine, and what the user has chosen in it.
+pub(super) struct Bar {
+    pub(super) state: State,
+    pub(super) device: String,
+    pub(super) model: String,
+    /// Update being made or last made, from 1.
+    pub(super) update: u64,
+    /// Updates of the whole run.
+    pub(super) total: Option<u64>,
+    /// The phase at hand with its steps done and in all.
+    pub(super) phase: Option<(Phase, usize, usize)>,
+    /// Seconds per update.
+    pub(super) seconds: Option<f64>,
+    /// The run has failed: there is nobody to command.
+    pub(super) failed: bool,
+    /// An evaluation was asked for and has not come yet.
+    pub(super) evaluating: bool,
+    /// A pause was asked for and has not come yet.
+    pausing: bool,
+    span: Span,
+    asks_reset: bool,
+}
+
+impl Default for Bar {
+    fn default() -> Self {
+        Self {
+            state: State::Loading,
+            device: String::new(),
+            model: String::new(),
+            update: 0,
+            total: None,
+            phase: None,
+            seconds: None,
+            failed: false,
+            evaluating: false,
+            pausing: false,
+            span: Span::Update,
+            asks_reset: false,
+        }
+    }
+}
+
+impl Bar {
+    /// Takes in what the engine does now.
+    pub(super) fn set_state(&mut self, state: State) {
+        self.state = state;
+        self.pausing = false;
+    }
+
+    /// Takes in how far the phase at hand is.
+    pub(super) fn progress(&mut self, update: u64, phase: Phase, done: usize, total: usize) {
+        self.update = update;
+        self.phase = Some((phase, done, total));
+    }
+
+    /// Whether the engine takes commands.
+    pub(super) fn is_ready(&self) -> bool {
+        !self.failed && matches!(self.state, State::Paused | State::Running | State::Finished)
+    }
+
+    fn why_disabled(&self) -> &'static str {
+        if self.failed || self.state == State::Ended { text::NO_ENGINE } else { text::NOT_READY }
+    }
+
+    /// Draws the buttons and adds what was asked for; `presets` draws the menu of presets.
+    pub(super) fn buttons(&mut self, ui: &mut Ui, commands: &mut Vec<Command>, presets: impl FnOnce(&mut Ui)) {
+        let press = self.keys(ui);
+        ui.horizontal(|ui| {
+            ui.label(RichText::new(text::NAME).heading().strong()).on_hover_text(text::TAGLINE);
+            ui.add_space(8.0);
+            self.run_or_pause(ui, commands, press == Some(Key::Space));
+            ui.add_space(4.0);
+            if self.button(ui, text::STEP, text::STEP_HELP) || press == Some(Key::ArrowRight) {
+                commands.push(Command::Step(self.span));
+            }
+            let chosen = egui::ComboBox::from_id_salt("span").selected_text(text::span(self.span)).width(92.0);
+            let chosen = chosen.show_ui(ui, |ui| {
+                for span in SPANS {
+                    ui.selectable_value(&mut self.span, span, text::span(span));
+                }
+            });
+            chosen.response.on_hover_text(text::STEP_HELP).accessible_name(text::SPAN);
+            ui.add_space(4.0);
+            if self.button(ui, text::RESET, text::RESET_HELP) || press == Some(Key::R) {
+                self.asks_reset = true;
+            }
+            ui.separator();
+            ui.add_enabled_ui(self.is_ready(), presets);
+            ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
+                theme_switch(ui);
+                if self.button(ui, text::SAVE, text::SAVE_HELP) || press == Some(Key::S) {
+                    commands.push(Command::Save);
+                }
+                let label = if self.evaluating { text::EVALUATING } else { text::EVALUATE };
+                let asked = self.button(ui, label, text::EVALUATE_HELP) || press == Some(Key::E);
+                if asked && !self.evaluating {
+                    self.evaluating = true;
+                    commands.push(Command::Evaluate);
+                }
+            });
+        });
+        self.reset_dialog(ui, commands);
+    }
+
+    /// The shortcut pressed now, where no text field or other widget is listening to the keyboard.
+    fn keys(&self, ui: &Ui) -> Option<Key> {
+        if !self.is_ready() || self.asks_reset || ui.ctx().egui_wants_keyboard_input() {
+            return None;
+        }
+        let keys = [Key::Space, Key::ArrowRight, Key::R, Key::E, Key::S];
+        ui.input_mut(|input| keys.into_iter().find(|key| input.consume_key(Modifiers::NONE, *key)))
+    }
+
+    fn button(&self, ui: &mut Ui, label: &str, help: &str) -> bool {
+        let button = Button::new(label).min_size(vec2(0.0, 28.0));
+        let response = ui.add_enabled(self.is_ready(), button);
+        response.on_hover_text(help).on_disabled_hover_text(self.why_disabled()).clicked()
+    }
+
+    fn run_or_pause(&mut self, ui: &mut Ui, commands: &mut Vec<Command>, pressed: bool) {
+        let running = self.state == State::Running;
+        let (icon, label, help) = match (running, self.pausing) {
+            (true, true) => ("‖", text::PAUSING, text::PAUSING_HELP),
+            (true, false) => ("‖", text::PAUSE, text::PAUSE_HELP),
+            (false, _) => ("▶", text::RUN, text::RUN_HELP),
+        };
+        let face = RichText::new(format!("{icon}  {label}")).strong();
+        let face = if self.is_ready() { face.color(Color32::WHITE) } else { face };
+        let mut button = Button::new(face).min_size(vec2(104.0, 28.0));
+        if self.is_ready() {
+            button = button.fill(theme::primary());
+        }
+        let response = ui.add_enabled(self.is_ready() && self.state != State::Finished, button);
+        let response = response.on_hover_text(help).on_disabled_hover_text(self.why_disabled()).accessible_name(label);
+        if (response.clicked() || pressed) && !self.pausing && self.state != State::Finished {
+            self.pausing = running;
+            commands.push(if running { Command::Pause } else { Command::Run });
+        }
+    }
+
+    fn reset_dialog(&mut self, ui: &Ui, commands: &mut Vec<Command>) {
+        if !self.asks_reset {
+            return;
+        }
+        let answer = egui::Modal::new(Id::unique("reset")).show(ui.ctx(), |ui| {
+            ui.set_max_width(360.0);
+            ui.heading(text::RESET_TITLE);
+            ui.label(text::reset_question(self.update));
+            ui.add_space(8.0);
+            ui.horizontal(|ui| {
+                let keep = ui.button(text::KEEP).clicked();
+                let reset = ui.button(RichText::new(text::RESET_NOW).color(ui.visuals().error_fg_color)).clicked();
+                if reset {
+                    commands.push(Command::Reset);
+                }
+                keep || reset
+            })
+            .inner
+        });
+        self.asks_reset = !answer.inner && !answer.should_close();
+    }
+
+    /// Draws the line that says what is going on.
+    pub(super) fn status(&self, ui: &mut Ui) {
+        ui.horizontal(|ui| {
+            self.state_lamp(ui);
+            ui.label(text::update_of(self.update, self.total));
+            for (index, phase) in PHASES.into_iter().enumerate() {
+                self.segment(ui, index, phase);
+            }
+            ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
+                if let Some(seconds) = self.seconds {
+                    ui.weak(text::speed(seconds, self.total.map(|total| total.saturating_sub(self.update))));
+                    ui.separator();
+                }
+                let device = ui.add(egui::Label::new(RichText::new(&self.device).weak()).truncate());
+                device.on_hover_text(format!("{}\n{}", self.device, self.model));
+            });
+        });
+    }
+
+    fn state_lamp(&self, ui: &mut Ui) {
+        let colour = match self.state {
+            _ if self.failed => ui.visuals().error_fg_color,
+            State::Running => theme::accent(ui),
+            State::Loading => ui.visuals().warn_fg_color,
+            _ => ui.visuals().weak_text_color(),
+        };
+        let (lamp, _) = ui.allocate_exact_size(vec2(10.0, 22.0), Sense::hover());
+        ui.painter().circle_filled(lamp.center(), 4.5, colour);
+        let name = if self.failed { text::FAILED } else { text::state(self.state) };
+        ui.label(RichText::new(name).strong());
+        ui.add_space(6.0);
+    }
+
+    /// One phase of the update: filled as far as it is done.
+    fn segment(&self, ui: &mut Ui, index: usize, phase: Phase) {
+        let (name, help) = text::phase(phase);
+        let now = self.phase.filter(|_| matches!(self.state, State::Running | State::Paused));
+        let (share, is_now) = match now {
+            Some((at, done, total)) if at == phase => (done as f32 / total.max(1) as f32, true),
+            Some((at, ..)) if PHASES.iter().position(|p| *p == at) > Some(index) => (1.0, false),
+            _ => (0.0, false),
+        };
+        let (rect, response) = ui.allocate_exact_size(vec2(88.0, 20.0), Sense::hover());
+        let painter = ui.painter().with_clip_rect(rect);
+        painter.rect_filled(rect, 4.0, ui.visuals().widgets.inactive.weak_bg_fill);
+        let done = Rect::from_min_size(rect.min, vec2(rect.width() * share.clamp(0.0, 1.0), rect.height()));
+        painter.rect_filled(done, 4.0, theme::accent(ui).gamma_multiply(if is_now { 0.55 } else { 0.28 }));
+        if is_now {
+            painter.rect_stroke(rect, 4.0, (1.0, theme::accent(ui)), StrokeKind::Inside);
+        }
+        let colour = if is_now { ui.visuals().strong_text_color() } else { ui.visuals().weak_text_color() };
+        painter.text(rect.center(), Align2::CENTER_CENTER, name, FontId::proportional(11.5), colour);
+        response.widget_info(|| {
+            let mut info = WidgetInfo::labeled(Role::ProgressIndicator, true, name);
+            info.value = Some(f64::from(share));
+            info
+        });
+        response.on_hover_ui(|ui| {
+            ui.strong(name);
+            ui.label(help);
+            if let Some((_, done, total)) = now.filter(|_| is_now) {
+                ui.monospace(format!("{done} / {total}"));
+            }
+        });
+    }
+}
+
+fn theme_switch(ui: &mut Ui) {
+    let dark = ui.visuals().dark_mode;
+    let response = ui.add(Button::new("◐").min_size(vec2(28.0, 28.0)));
+    if response.on_hover_text(text::THEME).accessible_name(text::THEME).clicked() {
+        ui.ctx().set_theme(if dark { egui::Theme::Light } else { egui::Theme::Dark });
+    }
+}

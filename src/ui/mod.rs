@@ -1,0 +1,108 @@
+//! The window: the engine's events drawn, and the user's wishes sent as commands.
+//!
+//! [`App`] is the whole state of the window and knows no engine: events go in by [`App::observe`], commands come out
+//! of [`App::show`]. [`run`] ties it to a [`Session`] and to the screen.
+
+mod app;
+mod bar;
+mod controls;
+mod curves;
+mod gallery;
+mod log;
+mod text;
+pub mod theme;
+
+use std::time::Duration;
+
+use anyhow::Result;
+use eframe::{egui, egui_wgpu};
+
+pub use app::App;
+
+use crate::session::{self, DrawSetup, Options, Session, State};
+
+/// Why there is no window.
+#[derive(Debug, thiserror::Error)]
+pub enum WindowError {
+    /// Nothing to draw on.
+    #[error("{}", text::NO_DISPLAY)]
+    NoDisplay,
+    /// The system refused a window.
+    #[error("{}\n\n{why}", text::NO_WINDOW)]
+    Refused {
+        /// The system's own words.
+        why: String,
+    },
+}
+
+/// Opens the window and stays until it is closed; closing saves.
+///
+/// # Errors
+/// [`WindowError`], where there is no display or the system refuses a window; also where the device that was named
+/// does not exist.
+pub fn run(options: Options) -> Result<()> {
+    if !has_display() {
+        return Err(WindowError::NoDisplay.into());
+    }
+    let app = App::new(options.config.clone());
+    let (session, setup) = session::start_for_window(options)?;
+    let result = eframe::run_native(
+        "artune",
+        native_options(setup),
+        Box::new(|context| {
+            theme::apply(&context.egui_ctx);
+            Ok(Box::new(Window { app, session: Some(session) }))
+        }),
+    );
+    result.map_err(|error| WindowError::Refused { why: error.to_string() }.into())
+}
+
+/// Only Linux and its kin can lack a display in a way that is known beforehand.
+fn has_display() -> bool {
+    let is_set = |name| std::env::var_os(name).is_some_and(|value| !value.is_empty());
+    !cfg!(all(unix, not(target_os = "macos"))) || is_set("DISPLAY") || is_set("WAYLAND_DISPLAY")
+}
+
+/// The window's size and name; it draws on the engine's own GPU device where the engine has one.
+fn native_options(setup: Option<DrawSetup>) -> eframe::NativeOptions {
+    let mut options = eframe::NativeOptions {
+        renderer: eframe::Renderer::Wgpu,
+        viewport: egui::ViewportBuilder::default()
+            .with_title(text::TITLE)
+            .with_app_id("artune")
+            .with_inner_size([1280.0, 800.0])
+            .with_min_inner_size([880.0, 600.0]),
+        ..Default::default()
+    };
+    if let Some(DrawSetup { instance, adapter, device, queue, .. }) = setup {
+        options.wgpu_options.wgpu_setup =
+            egui_wgpu::WgpuSetup::Existing(egui_wgpu::WgpuSetupExisting { instance, adapter, device, queue });
+    }
+    options
+}
+
+/// An [`App`] on the screen, fed by a session.
+struct Window {
+    app: App,
+    session: Option<Session>,
+}
+
+impl eframe::App for Window {
+    fn ui(&mut self, ui: &mut egui::Ui, _frame: &mut eframe::Frame) {
+        let Some(session) = &self.session else { return };
+        session.poll().into_iter().for_each(|event| self.app.observe(event));
+        if let Some(gallery) = session.gallery.take() {
+            self.app.pictures(gallery);
+        }
+        self.app.show(ui).into_iter().for_each(|command| session.send(command));
+        // Drawing may share its processor with the engine: look often while something happens, seldom otherwise.
+        let pause = if matches!(self.app.state(), State::Loading | State::Running) { 80 } else { 300 };
+        ui.ctx().request_repaint_after(Duration::from_millis(pause));
+    }
+
+    fn on_exit(&mut self) {
+        if let Some(session) = self.session.take() {
+            session.join();
+        }
+    }
+}

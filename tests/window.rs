@@ -1,0 +1,209 @@
+//! The window, driven by the names that a screen reader would read: first against a scripted engine, then a real one.
+
+use std::time::{Duration, Instant};
+
+use artune::config::RunConfig;
+use artune::session::{self, Command, Event, Gallery, Group, Options, Phase, Sample, Session, Span, State};
+use artune::ui::{App, theme};
+use eframe::egui::{self, accesskit::Role};
+use egui_kittest::{Harness, kittest::Queryable};
+
+/// A window and what it asked for.
+struct Stage {
+    app: App,
+    sent: Vec<Command>,
+}
+
+fn open(config: RunConfig, size: [f32; 2]) -> Harness<'static, Stage> {
+    let stage = Stage { app: App::new(config), sent: Vec::new() };
+    Harness::builder()
+        .with_size(size)
+        .with_max_steps(40)
+        .with_context_setup(theme::apply)
+        .build_ui_state(|ui, stage: &mut Stage| stage.sent.extend(stage.app.show(ui)), stage)
+}
+
+fn tell(window: &mut Harness<'_, Stage>, events: impl IntoIterator<Item = Event>) {
+    events.into_iter().for_each(|event| window.state_mut().app.observe(event));
+    window.run_ok();
+}
+
+fn click(window: &mut Harness<'_, Stage>, label: &str) {
+    window.get_by_role_and_label(Role::Button, label).click();
+    window.run_ok();
+}
+
+/// What was asked for since the last call.
+fn sent(window: &mut Harness<'_, Stage>) -> Vec<String> {
+    window.state_mut().sent.drain(..).map(|command| format!("{command:?}")).collect()
+}
+
+fn ready() -> [Event; 2] {
+    let ready = Event::Ready {
+        device: "scripted device".into(),
+        model: "tiny".into(),
+        classes: vec!["cat".into()],
+        config: Box::default(),
+        update: 0,
+    };
+    [ready, Event::State(State::Paused)]
+}
+
+fn update(update: u64) -> Event {
+    let x = update as f64;
+    let metrics = [
+        ("reward", 0.2 + 0.01 * x),
+        ("rewards/clip/mean", 0.25 + 0.002 * x),
+        ("rewards/loo_fid/mean", -1e-3 + 1e-5 * x * x),
+        ("entropy_norm", 0.78 - 0.002 * x),
+        ("entropy_target", 0.78),
+        ("kl", 1e-3 * x),
+        ("ratio", 1.0 + 1e-3 * x.sin()),
+        ("ratio/first", 1.0),
+        ("clip_ratio/low", 0.0),
+        ("clip_ratio/high", 0.01 * (x * 0.7).sin().abs()),
+        ("grad_norm", 0.4 + 0.1 * (x * 1.3).cos()),
+        ("diversity", 0.5 - 0.003 * x),
+        ("step_time", 2.4),
+    ];
+    Event::Update { update, metrics: metrics.map(|(name, value)| (name.to_string(), value)).into() }
+}
+
+/// Two prompts of eight samples; the later the sample, the better its advantage.
+fn gallery() -> Gallery {
+    let sample = |seed: usize| Sample {
+        rgb: (0..32 * 32 * 3).map(|i| ((i / 3 % 32) * 8 + seed * 30 + i % 3 * 50) as u8).collect(),
+        rewards: vec![("clip".into(), 0.2), ("loo_fid".into(), 1e-3)],
+        advantage: Some((seed as f64 * 0.5 - 1.75, 0.25)),
+    };
+    let group = |name: &str| Group { prompt: name.into(), class: 0, samples: (0..8).map(sample).collect() };
+    Gallery {
+        update: 3,
+        side: 32,
+        tokens: (64, 64),
+        groups: vec![group("a photo of a cat"), group("a photo of a bus")],
+    }
+}
+
+#[test]
+fn run_a_slider_and_pause_send_their_commands_and_nothing_resets() {
+    let mut window = open(RunConfig::default(), [1280.0, 800.0]);
+    window.run_ok();
+    click(&mut window, "Run");
+    assert!(sent(&mut window).is_empty(), "an engine that is loading takes no commands");
+
+    tell(&mut window, ready());
+    click(&mut window, "Run");
+    assert_eq!(sent(&mut window), ["Run"]);
+
+    tell(&mut window, [Event::State(State::Running), update(1), update(2)]);
+    window.state_mut().app.pictures(gallery());
+    window.get_by_role_and_label(Role::Slider, "Learning rate").set_value_accesskit(2e-4);
+    window.run_ok();
+    assert_eq!(sent(&mut window), [r#"Set { name: "learning_rate", value: "0.0002" }"#]);
+    assert_eq!(window.state().app.history().series("reward").len(), 2);
+
+    click(&mut window, "Pause");
+    assert_eq!(sent(&mut window), ["Pause"]);
+    tell(&mut window, [Event::State(State::Paused)]);
+    click(&mut window, "Reset Learning rate to its default, 1e-4");
+    assert_eq!(sent(&mut window), [r#"Set { name: "learning_rate", value: "1e-4" }"#]);
+}
+
+#[test]
+fn keys_run_pause_and_step_but_never_while_typing() {
+    let mut window = open(RunConfig::default(), [1280.0, 800.0]);
+    tell(&mut window, ready());
+    window.key_press(egui::Key::Space);
+    window.run_ok();
+    window.key_press(egui::Key::ArrowRight);
+    window.run_ok();
+    assert_eq!(sent(&mut window), ["Run".to_string(), format!("{:?}", Command::Step(Span::Update))]);
+
+    window.get_by_role_and_label(Role::TextInput, "Find a setting").focus();
+    window.run_ok();
+    window.key_press(egui::Key::Space);
+    window.run_ok();
+    assert!(sent(&mut window).is_empty());
+}
+
+#[test]
+fn a_reset_asks_first() {
+    let mut window = open(RunConfig::default(), [1280.0, 800.0]);
+    tell(&mut window, ready());
+    tell(&mut window, [update(1)]);
+    click(&mut window, "Reset");
+    click(&mut window, "Keep this tuning");
+    assert!(sent(&mut window).is_empty());
+    click(&mut window, "Reset");
+    click(&mut window, "Reset the model");
+    assert_eq!(sent(&mut window), ["Reset"]);
+    assert!(window.state().app.history().series("reward").is_empty());
+}
+
+#[test]
+fn every_sample_is_named_and_a_failure_says_what_to_do() {
+    for size in [[1280.0, 800.0], [1024.0, 768.0]] {
+        let mut window = open(RunConfig::default(), size);
+        tell(&mut window, ready());
+        tell(&mut window, [Event::Progress { update: 3, phase: Phase::Train, done: 1, total: 2 }]);
+        window.state_mut().app.pictures(gallery());
+        window.run_ok();
+        assert!(window.query_by_label("Sample 8 of a photo of a bus").is_some());
+        let failed = Event::Failed { error: "out of memory".into(), advice: "Lower `prompts`.".into() };
+        tell(&mut window, [failed, Event::State(State::Ended)]);
+        assert!(window.query_by_label("Lower `prompts`.").is_some());
+        click(&mut window, "Run");
+        assert!(sent(&mut window).is_empty());
+    }
+}
+
+/// Lets a real engine and the window talk until `done`.
+fn converse(window: &mut Harness<'_, Stage>, session: &Session, done: impl Fn(&App) -> bool) {
+    let deadline = Instant::now() + Duration::from_secs(240);
+    while !done(&window.state().app) {
+        assert!(Instant::now() < deadline, "the engine did not get there in time");
+        for event in session.poll() {
+            assert!(!matches!(event, Event::Failed { .. }), "{event:?}");
+            window.state_mut().app.observe(event);
+        }
+        if let Some(gallery) = session.gallery.take() {
+            window.state_mut().app.pictures(gallery);
+        }
+        window.step();
+        window.state_mut().sent.drain(..).for_each(|command| session.send(command));
+        std::thread::sleep(Duration::from_millis(5));
+    }
+}
+
+#[test]
+fn the_window_runs_a_real_engine_turns_a_knob_without_a_reset_and_pauses() {
+    let mut config = RunConfig::default();
+    let settings = [
+        ("model", "tiny"),
+        ("prompts", "2"),
+        ("num_generations", "2"),
+        ("num_iterations", "1"),
+        ("updates", "1000"),
+        ("eval_every", "0"),
+        ("sample_every", "0"),
+        ("checkpoint_every", "0"),
+    ];
+    config.apply(settings).expect("valid settings");
+    let session = session::start(Options { config: config.clone(), device: "cpu".into(), ..Options::default() });
+    let mut window = open(config, [1024.0, 768.0]);
+    converse(&mut window, &session, |app| app.state() == State::Paused);
+
+    window.get_by_role_and_label(Role::Button, "Run").click();
+    converse(&mut window, &session, |app| app.history().series("reward").len() >= 2);
+
+    window.get_by_role_and_label(Role::Slider, "Learning rate").set_value_accesskit(3e-4);
+    converse(&mut window, &session, |app| !app.history().knobs().is_empty());
+    assert_eq!(window.state().app.history().knobs()[0].1, "learning_rate = 0.0003");
+    let before = window.state().app.history().series("reward").len();
+    converse(&mut window, &session, |app| app.history().series("reward").len() > before);
+
+    window.get_by_role_and_label(Role::Button, "Pause").click();
+    converse(&mut window, &session, |app| app.state() == State::Paused);
+    session.join();
+}
