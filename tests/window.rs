@@ -100,14 +100,14 @@ fn run_a_slider_and_pause_send_their_commands_and_nothing_resets() {
     window.state_mut().app.pictures(gallery());
     window.get_by_role_and_label(Role::Slider, "Learning rate").set_value_accesskit(2e-4);
     window.run_ok();
-    assert_eq!(sent(&mut window), [r#"Set { name: "learning_rate", value: "0.0002" }"#]);
+    assert_eq!(sent(&mut window), [r#"Set { name: "learning_rate", value: "2e-4" }"#]);
     assert_eq!(window.state().app.history().series("reward").len(), 2);
 
     click(&mut window, "Pause");
     assert_eq!(sent(&mut window), ["Pause"]);
     tell(&mut window, [Event::State(State::Paused)]);
     click(&mut window, "Reset Learning rate to its default, 1e-4");
-    assert_eq!(sent(&mut window), [r#"Set { name: "learning_rate", value: "1e-4" }"#]);
+    assert_eq!(sent(&mut window), [r#"Set { name: "learning_rate", value: "0.0001" }"#]);
 }
 
 #[test]
@@ -199,7 +199,7 @@ fn the_window_runs_a_real_engine_turns_a_knob_without_a_reset_and_pauses() {
 
     window.get_by_role_and_label(Role::Slider, "Learning rate").set_value_accesskit(3e-4);
     converse(&mut window, &session, |app| !app.history().knobs().is_empty());
-    assert_eq!(window.state().app.history().knobs()[0].1, "learning_rate = 0.0003");
+    assert_eq!(window.state().app.history().knobs()[0].1, "learning_rate = 3e-4");
     let before = window.state().app.history().series("reward").len();
     converse(&mut window, &session, |app| app.history().series("reward").len() > before);
 

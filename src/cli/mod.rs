@@ -157,7 +157,8 @@ mod tests {
     #[test]
     fn arguments_override_the_preset_and_a_wrong_name_is_named() {
         let args = |extra: &[&str]| Cli::try_parse_from([&["artune"], extra].concat()).expect("parses").run;
-        let config = args(&["--preset", "instance-only", "--seed", "7", "--set", "guidance=2"]).config().expect("valid");
+        let config =
+            args(&["--preset", "instance-only", "--seed", "7", "--set", "guidance=2"]).config().expect("valid");
         assert_eq!((config.seed, config.guidance, config.loo_fid_weight), (7, 2.0, 0.0));
         let error = args(&["--set", "guidence=2"]).config().expect_err("no such name").to_string();
         assert!(error.contains("guidance"), "{error}");

@@ -4,6 +4,7 @@ use std::borrow::Cow;
 use std::fmt;
 use std::path::Path;
 
+use burn::module::{ModuleMapper, Param};
 use burn::prelude::*;
 use thiserror::Error;
 
@@ -12,6 +13,10 @@ use super::features::{FeatureNet, FeatureNetConfig};
 use super::transformer::{GptConfig, Transformer};
 use super::vq::{VqConfig, VqModel};
 use super::weights::{self, WeightsError};
+use crate::platform::rng::Key;
+
+/// Seed of the tiny family's weights.
+const PROCEDURAL_SEED: u64 = 2603_23086;
 
 /// The five networks that `artune pretrain` can train, and the judge of `artune eval`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -178,17 +183,16 @@ impl Family {
         })
     }
 
-    /// Random weights, the same on every device: made on the CPU from a fixed seed and carried over.
+    /// Random weights that are a function of nothing but their place, so the same on every device and in every run.
     fn procedural(config: FamilyConfig, device: &Device) -> Result<Self, FamilyError> {
         let cpu = Device::flex();
-        cpu.seed(20_260_324);
         Ok(Self {
-            tokenizer: carry(Role::Tokenizer, config.vq.init(&cpu), config.vq.init(device))?,
-            prior: carry(Role::Prior, config.gpt.init_random_head(&cpu), config.gpt.init(device))?,
-            clip: carry(Role::Clip, config.clip.init(&cpu), config.clip.init(device))?,
-            preference: carry(Role::Preference, config.clip.init(&cpu), config.clip.init(device))?,
-            features: carry(Role::Features, config.features.init(&cpu), config.features.init(device))?,
-            judge: carry(Role::Judge, config.features.init(&cpu), config.features.init(device))?,
+            tokenizer: procedural(Role::Tokenizer, config.vq.init(&cpu), config.vq.init(device))?,
+            prior: procedural(Role::Prior, config.gpt.init_random_head(&cpu), config.gpt.init(device))?,
+            clip: procedural(Role::Clip, config.clip.init(&cpu), config.clip.init(device))?,
+            preference: procedural(Role::Preference, config.clip.init(&cpu), config.clip.init(device))?,
+            features: procedural(Role::Features, config.features.init(&cpu), config.features.init(device))?,
+            judge: procedural(Role::Judge, config.features.init(&cpu), config.features.init(device))?,
             config,
         })
     }
@@ -214,9 +218,35 @@ pub fn load<M: Module>(role: Role, mut module: M, folder: Option<&Path>) -> Resu
     Ok(module)
 }
 
-fn carry<M: Module>(role: Role, from: M, mut to: M) -> Result<M, FamilyError> {
+/// Fills `from`, on the CPU, with procedural weights and carries them over to `to`.
+fn procedural<M: Module>(role: Role, from: M, mut to: M) -> Result<M, FamilyError> {
     let wrap = |source| FamilyError::Weights { role, source };
-    let bytes = weights::save_bytes(&from, false, &[]).map_err(wrap)?;
+    let filled = from.map(&mut Procedural { key: Key::new(PROCEDURAL_SEED).fold(role as u64), place: 0 });
+    let bytes = weights::save_bytes(&filled, false, &[]).map_err(wrap)?;
     weights::load(&mut to, &bytes).map_err(wrap)?;
     Ok(to)
+}
+
+/// Gives every weight a normal number of deviation `1 / sqrt(fan in)`. Gains and biases, which start out all equal,
+/// stay as they are.
+struct Procedural {
+    key: Key,
+    place: u64,
+}
+
+impl ModuleMapper for Procedural {
+    fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
+        self.place += 1;
+        let mut random = self.key.fold(self.place).stream();
+        param.map(|tensor| {
+            let (dims, device) = (tensor.dims(), tensor.device());
+            let values: Vec<f32> = tensor.into_data().iter().collect();
+            let equal = values.windows(2).all(|pair| pair[0] == pair[1]);
+            // Linear layers are [in, out], convolutions [out, in, h, w].
+            let fan_in = if D == 4 { dims[1..].iter().product() } else { dims[0] };
+            let scale = (fan_in as f32).powf(-0.5);
+            let fill = |value| if equal { value } else { random.normal() * scale };
+            Tensor::from_data(TensorData::new(values.into_iter().map(fill).collect::<Vec<f32>>(), dims), &device)
+        })
+    }
 }

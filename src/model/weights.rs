@@ -98,7 +98,20 @@ pub fn save_bytes<M: Module>(module: &M, half: bool, metadata: &[(&str, String)]
         false => store.with_to_adapter(BurnToPyTorchAdapter),
     };
     module.save_into(&mut store).map_err(|e| WeightsError::Store(e.to_string()))?;
-    store.get_bytes().map_err(|e| WeightsError::Store(e.to_string()))
+    in_order(&store.get_bytes().map_err(|e| WeightsError::Store(e.to_string()))?)
+}
+
+/// The same file with its header's keys in alphabetical order: equal weights then give equal bytes. (The store writes
+/// them in the order of a hash map.)
+fn in_order(bytes: &[u8]) -> Result<Vec<u8>, WeightsError> {
+    let damaged = || WeightsError::Store("the file just written has no header".into());
+    let (length, rest) = bytes.split_first_chunk::<8>().ok_or_else(damaged)?;
+    let (header, tensors) = rest.split_at_checked(u64::from_le_bytes(*length) as usize).ok_or_else(damaged)?;
+    // serde_json's map is a BTreeMap: reading and writing sorts.
+    let sorted: serde_json::Value = serde_json::from_slice(header).map_err(|e| WeightsError::Store(e.to_string()))?;
+    let mut text = sorted.to_string().into_bytes();
+    text.resize(text.len().next_multiple_of(8), b' ');
+    Ok([&(text.len() as u64).to_le_bytes(), text.as_slice(), tensors].concat())
 }
 
 /// The free-form notes in the header of a `safetensors` file; empty where it has none.

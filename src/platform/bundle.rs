@@ -96,10 +96,9 @@ impl Bundle {
     /// # Errors
     /// [`BundleError::Damaged`] where there is none of that name.
     pub fn take(&mut self, name: &str) -> Result<Vec<u8>, BundleError> {
-        self.parts.remove(name).ok_or_else(|| BundleError::Damaged {
-            path: "checkpoint".into(),
-            why: format!("it has no part {name}"),
-        })
+        self.parts
+            .remove(name)
+            .ok_or_else(|| BundleError::Damaged { path: "checkpoint".into(), why: format!("it has no part {name}") })
     }
 
     fn hash(&self) -> String {

@@ -12,11 +12,11 @@ use burn::tensor::activation::log_softmax;
 use super::{Loss, Task};
 use crate::data::prompts::TEMPLATES;
 use crate::data::{AugmentConfig, Groups, Pictures, Split};
+use crate::gpu::read::read;
 use crate::model::bpe::Bpe;
 use crate::model::clip::{Clip, ClipConfig, similarity};
 use crate::model::family::Role;
 use crate::platform::rng::{Key, Stream};
-use crate::gpu::read::read;
 
 /// Largest logarithm of the scale: ln 100, as CLIP's authors limit it.
 pub const MAX_LOGIT_SCALE: f64 = 4.605_170_185_988_092;

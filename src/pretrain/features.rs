@@ -13,10 +13,10 @@ use super::tokenizer::held_out;
 use super::{Loss, Task};
 use crate::data::sampling::Groups;
 use crate::data::{AugmentConfig, Pictures, Split};
+use crate::gpu::read::read;
 use crate::model::family::Role;
 use crate::model::features::FeatureNet;
 use crate::platform::rng::Key;
-use crate::gpu::read::read;
 
 /// Share of the label's weight that is spread over all classes.
 const SMOOTHING: f64 = 0.05;
@@ -52,7 +52,8 @@ impl Task for FeaturesTask<'_> {
         let batch = self.pictures.sample_batch(&self.groups, self.batch, &AugmentConfig::default(), &mut random);
         let mut x = batch.images(&self.device);
         // Noise makes the classifier look at shapes rather than at single pixels.
-        let noise: Vec<f32> = (0..self.batch).map(|_| if random.uniform() < 0.5 { random.range(0.0, 0.08) } else { 0.0 }).collect();
+        let noise: Vec<f32> =
+            (0..self.batch).map(|_| if random.uniform() < 0.5 { random.range(0.0, 0.08) } else { 0.0 }).collect();
         let side = self.pictures.side;
         let field: Vec<f32> = (0..self.batch * 3 * side * side).map(|_| random.uniform() * 2.0 - 1.0).collect();
         let amount = Tensor::<4>::from_data(TensorData::new(noise, [self.batch, 1, 1, 1]), &self.device);
@@ -95,9 +96,12 @@ pub async fn classify(model: &FeatureNet, x: Tensor<4>) -> Result<Vec<usize>> {
         let x = x.clone().narrow(0, start, 128.min(n - start));
         let logits = model.classify(model.features(x));
         let classes = logits.dims()[1];
-        guesses.extend(read(logits).await?.chunks(classes).map(|row| {
-            (0..classes).max_by(|&a, &b| row[a].total_cmp(&row[b])).unwrap_or(0)
-        }));
+        guesses.extend(
+            read(logits)
+                .await?
+                .chunks(classes)
+                .map(|row| (0..classes).max_by(|&a, &b| row[a].total_cmp(&row[b])).unwrap_or(0)),
+        );
     }
     Ok(guesses)
 }

@@ -196,7 +196,8 @@ pub async fn run<T: Task>(
         model = task.mend(model, step).await?;
         step += 1;
 
-        let mut scalars: BTreeMap<String, f64> = names.iter().map(|n| n.to_string()).zip(values[1..].iter().copied()).collect();
+        let mut scalars: BTreeMap<String, f64> =
+            names.iter().map(|n| n.to_string()).zip(values[1..].iter().copied()).collect();
         scalars.insert("loss".into(), values[0]);
         scalars.insert("grad_norm".into(), norm);
         scalars.insert("learning_rate".into(), rate);
@@ -265,7 +266,8 @@ fn append_jsonl(path: &Path, step: u64, scalars: &BTreeMap<String, f64>) -> Resu
     let mut line = serde_json::Map::new();
     line.insert("step".into(), step.into());
     line.extend(scalars.iter().map(|(k, v)| (k.clone(), (*v).into())));
-    let mut file = OpenOptions::new().create(true).append(true).open(path).with_context(|| path.display().to_string())?;
+    let mut file =
+        OpenOptions::new().create(true).append(true).open(path).with_context(|| path.display().to_string())?;
     writeln!(file, "{}", serde_json::Value::Object(line))?;
     Ok(())
 }

@@ -14,12 +14,12 @@ use burn::tensor::activation::log_sigmoid;
 use super::clip::MAX_LOGIT_SCALE;
 use super::{Loss, Task};
 use crate::data::{AugmentConfig, Batch, Groups, Pictures, Split};
+use crate::gpu::read::read;
 use crate::model::bpe::Bpe;
 use crate::model::clip::{Clip, cosine};
 use crate::model::family::{FamilyConfig, Role};
 use crate::model::vq::VqModel;
 use crate::platform::rng::{Key, Stream};
-use crate::gpu::read::read;
 
 /// What the pairs of each quarter of a batch are called in the figures.
 const KINDS: [&str; 4] = ["tokens_against_real", "tokens_against_reconstruction", "degraded", "wrong_prompt"];

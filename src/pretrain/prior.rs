@@ -9,7 +9,9 @@ use anyhow::{Context, Result};
 use burn::prelude::*;
 
 use super::{Loss, Pictures as Shown, Task};
+use crate::data::grid::rgb_pictures;
 use crate::data::{AugmentConfig, Pictures, Split};
+use crate::gpu::read::read;
 use crate::model::family::{FamilyConfig, Role};
 use crate::model::transformer::Transformer;
 use crate::model::vq::VqModel;
@@ -17,8 +19,6 @@ use crate::platform::rng::Key;
 use crate::rl::grpo::token_log_probs;
 use crate::rl::rollout::Rollout;
 use crate::rl::sampling::SamplingConfig;
-use crate::data::grid::rgb_pictures;
-use crate::gpu::read::read;
 use crate::rl::trainer::teacher_forced;
 
 /// Share of labels replaced by the null class.

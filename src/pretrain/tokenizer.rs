@@ -9,14 +9,14 @@ use anyhow::Result;
 use burn::prelude::*;
 
 use super::{Loss, Pictures as Shown, Task};
+use crate::data::grid::rgb_pictures;
 use crate::data::sampling::Groups;
 use crate::data::{AugmentConfig, Pictures, Split};
+use crate::gpu::read::read;
 use crate::model::family::Role;
 use crate::model::features::FeatureNet;
 use crate::model::vq::VqModel;
 use crate::platform::rng::Key;
-use crate::gpu::read::read;
-use crate::data::grid::rgb_pictures;
 
 /// Steps a code may stay unused before it is revived.
 const PATIENCE: u32 = 25;
@@ -82,10 +82,8 @@ impl Task for TokenizerTask<'_> {
         let (y, encoded) = model.forward((x.clone() * 2.0 - 1.0).autodiff());
         let reconstruction = (y.clone() - (x.clone() * 2.0 - 1.0).autodiff()).square().mean();
         let codebook = encoded.losses.total();
-        let mut parts = vec![
-            ("reconstruction", reconstruction.clone().inner()),
-            ("codebook", codebook.clone().inner()),
-        ];
+        let mut parts =
+            vec![("reconstruction", reconstruction.clone().inner()), ("codebook", codebook.clone().inner())];
         let mut total = reconstruction + codebook;
         if let Some((network, weight)) = &self.perceptual {
             let wanted = network.maps(x);

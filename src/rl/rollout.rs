@@ -6,7 +6,7 @@
 
 use burn::prelude::*;
 
-use super::sampling::{SamplingConfig, filter_logits, guide, sample};
+use super::sampling::{SamplingConfig, guide, sample};
 use crate::model::transformer::{KvCache, Transformer};
 use crate::platform::rng::Key;
 
@@ -27,14 +27,20 @@ impl Rollout {
     ///
     /// # Panics
     /// If there are not as many keys as classes.
-    pub fn new(model: &Transformer, classes: &[usize], keys: Vec<Key>, sampling: SamplingConfig, device: &Device) -> Self {
+    pub fn new(
+        model: &Transformer,
+        classes: &[usize],
+        keys: Vec<Key>,
+        sampling: SamplingConfig,
+        device: &Device,
+    ) -> Self {
         assert_eq!(classes.len(), keys.len(), "one key per sequence");
         let config = model.config();
-        let guided = sampling.guidance != 1.0 && config.class_dropout_prob > 0.0;
+        let null = config.null_class().filter(|_| sampling.guidance != 1.0);
         let mut ids: Vec<i32> = classes.iter().map(|&c| c as i32).collect();
-        if guided {
-            // The null class is the last row of the class table: the twin rows that guidance pushes away from.
-            ids.extend(std::iter::repeat_n(config.num_classes as i32, classes.len()));
+        if let Some(null) = null {
+            // The twin rows that guidance pushes away from.
+            ids.extend(std::iter::repeat_n(null as i32, classes.len()));
         }
         let rows = ids.len();
         Self {
@@ -45,7 +51,7 @@ impl Rollout {
             tokens: Vec::with_capacity(config.block_size),
             length: config.block_size,
             vocab: config.vocab_size,
-            guided,
+            guided: null.is_some(),
         }
     }
 
@@ -62,8 +68,7 @@ impl Rollout {
                 model.step(last, position - 1, &mut self.cache)
             }
         };
-        let logits = self.guide(logits, position) / self.sampling.temperature;
-        let logits = filter_logits(logits, self.sampling.top_k, self.sampling.top_p);
+        let logits = self.sampling.warp(self.guide(logits, position));
         let noise = self.noise(position, &logits.device());
         self.tokens.push(sample(logits, Some(noise)));
         self.tokens.len() < self.length
@@ -76,9 +81,7 @@ impl Rollout {
         }
         let n = self.keys.len();
         let cond = logits.clone().narrow(0, 0, n);
-        // LlamaGen's rule: with an interval of n, the prefill's token and those of decode steps 0..=n are guided.
-        let interval = self.sampling.cfg_interval;
-        if interval > -1 && position as i64 > interval + 1 {
+        if !self.sampling.guides(position) {
             return cond;
         }
         guide(cond, logits.narrow(0, n, n), self.sampling.guidance)

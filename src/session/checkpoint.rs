@@ -55,7 +55,12 @@ pub fn save(folder: &Path, config: &RunConfig, state: TrainerState) -> Result<Pa
 pub fn load(path: &Path) -> Result<(RunConfig, TrainerState)> {
     let mut bundle = Bundle::read(path)?;
     let header: Header = serde_json::from_str(&bundle.header).with_context(|| path.display().to_string())?;
-    anyhow::ensure!(header.version == VERSION, "{} is of version {}; this program reads {VERSION}", path.display(), header.version);
+    anyhow::ensure!(
+        header.version == VERSION,
+        "{} is of version {}; this program reads {VERSION}",
+        path.display(),
+        header.version
+    );
     let state = TrainerState {
         update: header.update,
         policy: bundle.take("policy")?,

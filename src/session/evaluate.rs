@@ -6,7 +6,9 @@ use anyhow::{Context, Result};
 use burn::prelude::*;
 use serde::{Deserialize, Serialize};
 
+use crate::data::grid::rgb_pictures;
 use crate::data::{AugmentConfig, Pictures, Split};
+use crate::gpu::read::read;
 use crate::metrics::kid::{Polynomial, kid};
 use crate::metrics::{Features, Gaussian, Protocol, diversity, frechet, prdc};
 use crate::model::efficientnet::{EfficientNetLite0, EfficientNetLite0Config};
@@ -19,8 +21,6 @@ use crate::reward::RewardBatch;
 use crate::reward::mix::InstanceRewards;
 use crate::rl::rollout::Rollout;
 use crate::rl::sampling::SamplingConfig;
-use crate::data::grid::rgb_pictures;
-use crate::gpu::read::read;
 use crate::rl::trainer::decode_levels;
 
 /// The evaluation network's weights.
@@ -108,14 +108,17 @@ impl Evaluator {
         let device = &self.network.devices()[0];
         let (n, classes) = (request.samples, family.config.gpt.num_classes);
         let labels: Vec<usize> = (0..n).map(|i| i % classes).collect();
-        let sampling =
-            SamplingConfig { guidance: request.guidance, temperature: request.temperature, ..SamplingConfig::default() };
+        let sampling = SamplingConfig {
+            guidance: request.guidance,
+            temperature: request.temperature,
+            ..SamplingConfig::default()
+        };
         let (mut deep, mut scores, mut guesses, mut pictures) = (vec![], vec![], vec![], vec![]);
         for start in (0..n).step_by(BATCH) {
             let rows = start..(start + BATCH).min(n);
             let keys = rows.clone().map(|i| Key::new(request.seed).fold(PURPOSE).fold(i as u64)).collect();
             let tokens = Rollout::new(model, &labels[rows.clone()], keys, sampling.clone(), device).finish(model);
-            let x = decode_levels(family, tokens, family.config.grid);
+            let x = decode_levels(family, tokens);
             let batch = RewardBatch { pictures: x.clone(), classes: labels[rows.clone()].to_vec() };
             scores.extend(read(rewards.score(&batch)).await?);
             deep.extend(read(self.network.features(x.clone())).await?);
@@ -152,7 +155,9 @@ impl Evaluator {
             temperature: request.temperature,
             seed: request.seed,
             reference_hash: self.hash.clone(),
-            note: format!("classes in turn; k = {NEIGHBOURS}; KID of 20 subsets of {subset}; diversity: mean cosine distance within a class; class accuracy by a judge that nothing is rewarded by"),
+            note: format!(
+                "classes in turn; k = {NEIGHBOURS}; KID of 20 subsets of {subset}; diversity: mean cosine distance within a class; class accuracy by a judge that nothing is rewarded by"
+            ),
         };
         Ok(Evaluation { metrics, protocol: protocol.to_string(), pictures })
     }

@@ -6,6 +6,7 @@
 
 pub mod checkpoint;
 pub mod evaluate;
+pub mod handle;
 pub mod history;
 pub mod pretraining;
 pub mod protocol;
@@ -13,8 +14,8 @@ pub mod record;
 pub mod slot;
 pub mod studio;
 pub mod tools;
-pub mod worker;
+mod worker;
 
+pub use handle::{DrawSetup, Session, start, start_for_window};
 pub use history::History;
 pub use protocol::{Command, Event, Gallery, Group, Metrics, Options, Phase, Sample, Span, State};
-pub use worker::{DrawSetup, Session, start, start_for_window};

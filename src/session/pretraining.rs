@@ -115,7 +115,8 @@ impl Workshop<'_> {
                 let features = family::load(Role::Features, config.features.init(device), folder)?;
                 let numbers = (batch, schedule.steps, seed);
                 let codes = config.vq.codebook_size;
-                let mut task = TokenizerTask::new(pictures, split, Some((features, PERCEPTUAL)), numbers, codes, device);
+                let mut task =
+                    TokenizerTask::new(pictures, split, Some((features, PERCEPTUAL)), numbers, codes, device);
                 self.run(&mut task, config.vq.init(&trainable), reporting).await
             }
             Role::Prior => {
@@ -131,7 +132,7 @@ impl Workshop<'_> {
             Role::Preference => {
                 // What CLIP has learned about pictures and words is where taste starts.
                 let tokenizer = family::load(Role::Tokenizer, config.vq.init(device), folder)?;
-                let start = family::load(Role::Clip, config.clip.init(device), folder)?.fork(&trainable);
+                let start = family::load(Role::Clip, config.clip.init(&trainable), folder)?;
                 let mut task = PreferenceTask::new(pictures, split, config.clone(), tokenizer, (batch, seed), device);
                 self.run(&mut task, start, reporting).await
             }

@@ -12,7 +12,9 @@ use super::evaluate::{Evaluation, Evaluator, Request};
 use super::protocol::Options;
 use super::record::Record;
 use crate::config::RunConfig;
+use crate::data::grid::rgb_pictures;
 use crate::data::{AugmentConfig, Pictures, Split};
+use crate::gpu::read::read;
 use crate::metrics::Features;
 use crate::model::family::Family;
 use crate::platform::rng::Key;
@@ -26,8 +28,6 @@ use crate::reward::moments::Moments;
 use crate::rl::grpo::token_log_probs;
 use crate::rl::rollout::Rollout;
 use crate::rl::sampling::SamplingConfig;
-use crate::data::grid::rgb_pictures;
-use crate::gpu::read::read;
 use crate::rl::trainer::{Trainer, decode_levels, teacher_forced};
 
 /// Share of the names that no training sees.
@@ -72,8 +72,9 @@ impl Studio {
             (Some(out), true) => {
                 let (found, complaints) = checkpoint::newest(&Record::checkpoints(out));
                 notices.extend(complaints);
-                let (path, saved, state) = found
-                    .ok_or_else(|| anyhow::anyhow!("{} has no valid checkpoint; leave out --resume to begin", out.display()))?;
+                let (path, saved, state) = found.ok_or_else(|| {
+                    anyhow::anyhow!("{} has no valid checkpoint; leave out --resume to begin", out.display())
+                })?;
                 notices.push(format!("going on after update {} from {}", state.update, path.display()));
                 // More updates may be asked for; everything else is as the run was.
                 config = RunConfig { updates: config.updates.max(saved.updates), ..saved };
@@ -158,7 +159,7 @@ impl Studio {
             let key = Key::new(seed).fold(purpose::SAMPLES);
             let keys = (0..rows.len()).map(|i| key.fold((chunk * BATCH + i) as u64)).collect();
             let tokens = Rollout::new(model, rows, keys, sampling.clone(), &self.device).finish(model);
-            pictures.extend(rgb_pictures(&read(decode_levels(family, tokens, family.config.grid)).await?, family.config.side));
+            pictures.extend(rgb_pictures(&read(decode_levels(family, tokens)).await?, family.config.side));
         }
         Ok(pictures)
     }
@@ -197,7 +198,8 @@ async fn reference_features(family: &Family, pictures: &Pictures, split: &Split,
 
 /// Features of the untouched model's samples, and its mean token entropy as a share of ln(vocabulary).
 async fn bootstrap(family: &Family, config: &RunConfig, device: &Device) -> Result<(Features, f64)> {
-    let sampling = SamplingConfig { guidance: config.guidance, temperature: config.temperature, ..SamplingConfig::default() };
+    let sampling =
+        SamplingConfig { guidance: config.guidance, temperature: config.temperature, ..SamplingConfig::default() };
     let (mut values, mut entropy) = (vec![], 0.0);
     for chunk in 0..BOOTSTRAP / BATCH {
         let classes: Vec<usize> = (0..BATCH).map(|i| i % family.config.gpt.num_classes).collect();
@@ -207,7 +209,7 @@ async fn bootstrap(family: &Family, config: &RunConfig, device: &Device) -> Resu
         let ids: Vec<i32> = classes.iter().map(|&c| c as i32).collect();
         let labels = Tensor::from_data(TensorData::new(ids, [BATCH]), device);
         let (_, h) = token_log_probs(teacher_forced(&family.prior, labels, tokens.clone()), tokens.clone());
-        values.extend(read(family.features.features(decode_levels(family, tokens, family.config.grid))).await?);
+        values.extend(read(family.features.features(decode_levels(family, tokens))).await?);
         entropy += f64::from(read(h.mean()).await?[0]);
     }
     let width = values.len() / BOOTSTRAP;

@@ -1,7 +1,6 @@
 //! The engine's thread: it owns every tensor, does one piece of work at a time, and between two pieces listens.
 
-use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, TryRecvError, channel};
-use std::thread::JoinHandle;
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, TryRecvError};
 use std::time::Duration;
 
 use anyhow::Result;
@@ -15,103 +14,18 @@ use super::slot::Slot;
 use super::studio::Studio;
 use crate::config::RunConfig;
 use crate::data::prompts::class_prompt;
-use crate::gpu::{Chosen, choose, choose_for_window};
+use crate::gpu::{Chosen, choose};
 use crate::platform::clock::Stopwatch;
 use crate::rl::sampling::SamplingConfig;
 use crate::rl::trainer::{self, Advance, Outcome, Rollouts};
-
-/// The graphics device that the window draws with: the engine's own, where it computes on one.
-pub type DrawSetup = burn::tensor::wgpu::WgpuSetup;
 
 /// Seconds between two previews of unfinished pictures.
 const PREVIEW_SECONDS: f64 = 0.7;
 /// Samples of each class on a sheet.
 const SHEET: usize = 4;
 
-/// A running engine. Dropping it asks the engine to save and end.
-pub struct Session {
-    commands: Sender<Command>,
-    events: Receiver<Event>,
-    thread: Option<JoinHandle<()>>,
-    /// The newest rollouts.
-    pub gallery: Slot<Gallery>,
-}
-
-impl Session {
-    /// Sends a command; one that comes after the engine's end is dropped.
-    pub fn send(&self, command: Command) {
-        let _ = self.commands.send(command);
-    }
-
-    /// A sender of commands for another thread (a Ctrl-C handler).
-    pub fn sender(&self) -> Sender<Command> {
-        self.commands.clone()
-    }
-
-    /// The events since the last call, without waiting.
-    pub fn poll(&self) -> Vec<Event> {
-        self.events.try_iter().collect()
-    }
-
-    /// The next event; `None` once the engine has ended.
-    pub fn wait(&self) -> Option<Event> {
-        self.events.recv().ok()
-    }
-
-    /// Asks the engine to save and end, and waits until it has.
-    pub fn join(mut self) {
-        self.end();
-    }
-
-    fn end(&mut self) {
-        self.send(Command::Quit);
-        if let Some(thread) = self.thread.take() {
-            let _ = thread.join();
-        }
-    }
-}
-
-impl Drop for Session {
-    fn drop(&mut self) {
-        self.end();
-    }
-}
-
-/// Starts an engine that nobody draws for; the device is opened on its thread.
-pub fn start(options: Options) -> Session {
-    spawn(options, None)
-}
-
-/// Opens the device for both computing and drawing, and starts the engine on it.
-///
-/// # Errors
-/// Where the named device does not exist.
-pub fn start_for_window(options: Options) -> Result<(Session, Option<DrawSetup>)> {
-    let mut chosen = choose_for_window(&options.device)?;
-    let setup = chosen.setup.take();
-    Ok((spawn(options, Some(chosen)), setup))
-}
-
-fn spawn(options: Options, chosen: Option<Chosen>) -> Session {
-    let (commands, inbox) = channel();
-    let (outbox, events) = channel();
-    let gallery = Slot::default();
-    let shown = gallery.clone();
-    let body = move || {
-        let failed = outbox.clone();
-        if let Err(error) = Engine::open(options, chosen, inbox, outbox, shown).and_then(|mut engine| engine.serve()) {
-            let advice = advice(&error);
-            let _ = failed.send(Event::Failed { error: format!("{error:#}"), advice });
-        }
-        let _ = failed.send(Event::State(State::Ended));
-    };
-    // burn orders a graphics card's work by thread: one thread owns every tensor. Deep graphs need stack.
-    let thread = std::thread::Builder::new().name("engine".into()).stack_size(32 << 20).spawn(body).ok();
-    Session { commands, events, thread, gallery }
-}
-
 /// What to do about a failure.
-fn advice(error: &anyhow::Error) -> String {
+pub(super) fn advice(error: &anyhow::Error) -> String {
     let text = format!("{error:#}");
     let advice = if text.contains("memory") || text.contains("alloc") {
         "Lower `prompts`, `num_generations` or `micro_batch`, or choose another device."
@@ -134,7 +48,8 @@ enum Pace {
     Step(Span),
 }
 
-struct Engine {
+/// The engine's state; lives on its own thread.
+pub(super) struct Engine {
     options: Options,
     studio: Studio,
     record: Option<Record>,
@@ -152,7 +67,8 @@ struct Engine {
 }
 
 impl Engine {
-    fn open(
+    /// Opens device, networks and run folder, and says so.
+    pub(super) fn open(
         options: Options,
         chosen: Option<Chosen>,
         inbox: Receiver<Command>,
@@ -220,10 +136,16 @@ impl Engine {
     }
 
     /// Serves commands and works until told to quit.
-    fn serve(&mut self) -> Result<()> {
+    pub(super) fn serve(&mut self) -> Result<()> {
         if self.record.is_some() && self.studio.trainer.update() == 0 {
-            self.measure()?;
-            self.sheet()?;
+            let config = self.studio.trainer.config();
+            let (evaluate, sheet) = (config.eval_every > 0, config.sample_every > 0);
+            if evaluate {
+                self.measure()?;
+            }
+            if sheet {
+                self.sheet()?;
+            }
         }
         self.tell_state();
         loop {
@@ -349,7 +271,10 @@ impl Engine {
 
     /// Everything that is due after an update.
     fn complete(&mut self, update: u64, metrics: super::Metrics) -> Result<()> {
-        for (name, what) in [("samples_skipped", "samples had a reward that is not finite and were left out"), ("updates_skipped", "gradients were not finite and were not applied")] {
+        for (name, what) in [
+            ("samples_skipped", "samples had a reward that is not finite and were left out"),
+            ("updates_skipped", "gradients were not finite and were not applied"),
+        ] {
             if let Some(n) = metrics.get(name).filter(|n| **n > 0.0) {
                 self.say(Event::Warning(format!("update {update}: {n} {what}")));
             }
@@ -360,9 +285,9 @@ impl Engine {
         self.say(Event::Update { update, metrics });
         let config = self.studio.trainer.config();
         let last = update >= config.updates;
-        let due = |every: u64| last || every > 0 && update.is_multiple_of(every);
+        let due = |every: u64| every > 0 && (last || update.is_multiple_of(every));
         let (evaluate, sheet, save) = (due(config.eval_every), due(config.sample_every), due(config.checkpoint_every));
-        if evaluate && (self.record.is_some() || config.eval_every > 0) {
+        if evaluate {
             self.measure()?;
         }
         if sheet {

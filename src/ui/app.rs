@@ -72,7 +72,7 @@ impl App {
             Event::Notice(line) => say(Weight::Notice, line),
             Event::Warning(line) => say(Weight::Warning, line),
             Event::Failed { error, advice } => {
-                say(Weight::Warning, format!("{error} {advice}"));
+                say(Weight::Warning, format!("{error}\n{advice}"));
                 self.log.failure = Some(Failure { error, advice });
                 self.bar.failed = true;
             }
@@ -100,28 +100,31 @@ impl App {
             ui.add_space(4.0);
             bar.status(ui);
         });
-        self.log.banner(ui);
-        Panel::bottom("log").frame(theme::panel(ui, 14, 6)).resizable(true).default_size(104.0).show(ui, |ui| {
+        if self.log.failure.is_some() {
+            Panel::top("failure").frame(theme::panel(ui, 8, 4)).show(ui, |ui| self.log.banner(ui));
+        }
+        Panel::bottom("log").frame(theme::panel(ui, 14, 6)).resizable(true).default_size(106.0).show(ui, |ui| {
             self.log.show(ui);
         });
         let wide = ui.available_width() > 1150.0;
         let ready = self.bar.is_ready();
         Panel::left("settings")
-            .frame(theme::panel(ui, 14, 10))
-            .default_size(if wide { 282.0 } else { 256.0 })
+            .frame(theme::panel(ui, 12, 10))
+            .default_size(if wide { 262.0 } else { 244.0 })
             .size_range(220.0..=420.0)
             .show(ui, |ui| self.controls.show(ui, ready, &mut commands));
         Panel::right("curves")
             .frame(theme::panel(ui, 12, 10))
-            .default_size(if wide { 306.0 } else { 256.0 })
+            .default_size(if wide { 296.0 } else { 252.0 })
             .size_range(220.0..=760.0)
             .show(ui, |ui| self.curves.show(ui));
-        let waiting = match self.bar.state {
-            State::Loading if self.bar.device.is_empty() => Some(text::GALLERY_LOADING),
-            State::Loading => Some(text::GALLERY_MEASURING),
-            _ => None,
+        let empty = match self.bar.state {
+            _ if self.bar.failed => gallery::Empty::Because(text::NO_ENGINE),
+            State::Loading if self.bar.device.is_empty() => gallery::Empty::Until(text::GALLERY_LOADING),
+            State::Loading => gallery::Empty::Until(text::GALLERY_MEASURING),
+            _ => gallery::Empty::Because(text::GALLERY_EMPTY_HELP),
         };
-        CentralPanel::default().frame(theme::panel(ui, 14, 10)).show(ui, |ui| self.gallery.show(ui, waiting));
+        CentralPanel::default().frame(theme::panel(ui, 14, 10)).show(ui, |ui| self.gallery.show(ui, empty));
         for complaint in std::mem::take(&mut self.controls.complaints) {
             self.log.say(self.bar.update, Weight::Warning, complaint);
         }

@@ -86,13 +86,15 @@ impl Bar {
             if self.button(ui, text::STEP, text::STEP_HELP) || press == Some(Key::ArrowRight) {
                 commands.push(Command::Step(self.span));
             }
-            let chosen = egui::ComboBox::from_id_salt("span").selected_text(text::span(self.span)).width(92.0);
-            let chosen = chosen.show_ui(ui, |ui| {
-                for span in SPANS {
-                    ui.selectable_value(&mut self.span, span, text::span(span));
-                }
+            ui.add_enabled_ui(self.is_ready(), |ui| {
+                let chosen = egui::ComboBox::from_id_salt("span").selected_text(text::span(self.span)).width(92.0);
+                let chosen = chosen.show_ui(ui, |ui| {
+                    for span in SPANS {
+                        ui.selectable_value(&mut self.span, span, text::span(span));
+                    }
+                });
+                chosen.response.on_hover_text(text::STEP_HELP).accessible_name(text::SPAN);
             });
-            chosen.response.on_hover_text(text::STEP_HELP).accessible_name(text::SPAN);
             ui.add_space(4.0);
             if self.button(ui, text::RESET, text::RESET_HELP) || press == Some(Key::R) {
                 self.asks_reset = true;

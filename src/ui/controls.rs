@@ -83,7 +83,8 @@ impl Pane {
                     self.choose(preset, commands);
                     ui.close();
                 }
-                ui.add(Label::new(RichText::new(preset.sentence).weak()).wrap());
+                // A menu justifies its lines; a sentence should not be.
+                ui.vertical(|ui| ui.add(Label::new(RichText::new(preset.sentence).weak()).wrap()));
                 ui.add_space(6.0);
             }
         });
@@ -144,6 +145,7 @@ impl Pane {
                 let header = CollapsingHeader::new(RichText::new(text::humanise(group)).strong());
                 let header = header.default_open(!CLOSED.contains(&group)).open((!wanted.is_empty()).then_some(true));
                 header.show_unindented(ui, |ui| {
+                    ui.spacing_mut().item_spacing.y = 4.0;
                     for param in params {
                         match param.live {
                             true => _ = ui.add_enabled_ui(ready, |ui| self.live(ui, param, commands)),
@@ -161,7 +163,7 @@ impl Pane {
         let row = ui.horizontal(|ui| {
             let name = ui.add(Label::new(RichText::new(label(param)).weak()).truncate());
             ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
-                ui.add(Label::new(RichText::new(self.value(param.name)).weak()).truncate());
+                ui.add(Label::new(RichText::new(written(param, &self.value(param.name))).weak()).truncate());
             });
             name
         });
@@ -182,10 +184,10 @@ impl Pane {
         ui.horizontal(|ui| {
             // The field first, from the right: the name takes what room is left.
             ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
-                let back = text::reset_to_default(&name, &default);
+                turn.field(ui, param, &now);
+                let back = text::reset_to_default(&name, &written(param, &default));
                 let button = Button::new("↺").frame(false).min_size(vec2(18.0, 18.0));
                 let button = ui.add_visible(!same(&now, &default), button).on_hover_text(&back).accessible_name(back);
-                turn.field(ui, param, &now);
                 if button.clicked() {
                     turn.to = Some(default);
                 }
@@ -196,6 +198,7 @@ impl Pane {
         });
         if let Kind::Float { min, max, log } = param.kind {
             let mut number = now.parse().unwrap_or(min);
+            ui.spacing_mut().interact_size.y = 14.0;
             ui.spacing_mut().slider_width = ui.available_width() - 4.0;
             let slider = Slider::new(&mut number, min..=max).logarithmic(log).show_value(false);
             let slider = ui.add(slider).on_hover_ui(|ui| help(ui, param)).accessible_name(name);
@@ -296,6 +299,14 @@ fn label(param: &Param) -> String {
         name
     } else {
         format!("{name}, {}", param.unit)
+    }
+}
+
+/// A value as the fields write it.
+fn written(param: &Param, value: &str) -> String {
+    match (param.kind, value.parse()) {
+        (Kind::Float { .. }, Ok(number)) => text::number(number),
+        _ => value.into(),
     }
 }
 

@@ -2,15 +2,17 @@
 
 use std::collections::BTreeMap;
 
-use eframe::egui::{self, Align, Color32, Id, Layout, RichText, Ui, WidgetInfo, accesskit::Role, vec2};
-use egui_plot::{Corner, HLine, HoverPosition, Legend, Line, LineStyle, Plot, PlotPoints, Points, VLine};
+use eframe::egui::{self, Align, Color32, FontId, Id, Layout, RichText, Ui, WidgetInfo, accesskit::Role, vec2};
+use egui_plot::{AxisHints, Corner, HLine, HoverPosition, Legend, Line, LineStyle, Plot, PlotPoints, Points, VLine};
 
 use super::{text, theme};
 use crate::session::History;
 
 /// A second column starts where each chart has at least this width, in points.
 const NARROWEST: f32 = 230.0;
-const HEIGHT: f32 = 96.0;
+const HEIGHT: f32 = 76.0;
+/// Size of the numbers at the axes, in points.
+const MARKS: f32 = 10.0;
 /// Curves with fewer points also show the points themselves.
 const FEW: usize = 40;
 
@@ -120,6 +122,13 @@ impl Pane {
         let colours: Vec<Color32> = (0..names.len()).map(|index| theme::curve(ui, index)).collect();
         let weak = ui.visuals().weak_text_color();
         let linked = Id::unique("updates");
+        let marks = |axis: AxisHints<'static>, room| {
+            axis.tick_label_font(FontId::proportional(MARKS)).tick_label_color(weak).label_spacing(room)
+        };
+        let x_axis = marks(AxisHints::new_x(), 24.0..=36.0).formatter(|mark, _| whole(mark.value));
+        let y_axis = marks(AxisHints::new_y(), 12.0..=18.0)
+            .formatter(|mark, _| text::number(tidy(mark.value, mark.step_size)))
+            .min_thickness(34.0);
         let plot = Plot::new(&chart.title)
             .height(HEIGHT)
             .link_axis(linked, [true, false])
@@ -132,9 +141,8 @@ impl Pane {
             .include_x(0.0)
             .include_x(self.newest().max(1.0))
             .set_margin_fraction(vec2(0.02, 0.12))
-            .x_axis_formatter(|mark, _| whole(mark.value))
-            .y_axis_formatter(|mark, _| text::number(tidy(mark.value, mark.step_size)))
-            .y_axis_min_width(34.0)
+            .custom_x_axes(vec![x_axis])
+            .custom_y_axes(vec![y_axis])
             .label_formatter(|at| match at {
                 HoverPosition::NearDataPoint { plot_name, position, .. } => {
                     Some(format!("{plot_name}\nupdate {}\n{}", whole(position.x.round()), text::number(position.y)))
@@ -216,7 +224,7 @@ mod tests {
         pane.history.observe(&Event::Update { update: 1, metrics });
         let charts = pane.charts();
         assert_eq!(charts[0].series, ["reward"]);
-        assert_eq!(charts[1].title, "Reward: Clip");
+        assert_eq!(charts[1].title, "Reward: CLIP");
         assert!(charts.iter().any(|chart| chart.series == ["kl"]));
     }
 

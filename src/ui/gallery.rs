@@ -12,11 +12,14 @@ use crate::session::{Gallery, Group, Sample};
 const FRAME: f32 = 3.0;
 const GAP: f32 = 4.0;
 /// Room for the prompt at the left of a row.
-const PROMPT: f32 = 78.0;
+const PROMPT: f32 = 70.0;
 /// Pictures are never shown larger than this, in points: two rows of few samples should not fill a wall.
 const LARGEST: f32 = 160.0;
 /// A group breaks into two or three lines before its pictures become smaller than this, in points.
 const SMALLEST: f32 = 48.0;
+
+/// Colours in the legend, as it runs from one end of the scale to the other.
+const STEPS: u32 = 48;
 
 /// Which advantage the frames show.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
@@ -37,6 +40,33 @@ impl Shown {
             Self::Instance => instance,
             Self::Distribution => distribution,
         }
+    }
+}
+
+/// Why there are no pictures, in words.
+#[derive(Clone, Copy)]
+pub(super) enum Empty {
+    /// Something is under way.
+    Until(&'static str),
+    /// Nothing is, because of this.
+    Because(&'static str),
+}
+
+impl Empty {
+    fn show(self, ui: &mut Ui) {
+        ui.vertical_centered(|ui| {
+            ui.add_space(ui.available_height() * 0.35);
+            match self {
+                Self::Until(what) => {
+                    ui.add(egui::Spinner::new().size(28.0));
+                    ui.label(what);
+                }
+                Self::Because(why) => {
+                    ui.label(RichText::new(text::GALLERY_EMPTY).text_style(TextStyle::Heading));
+                    ui.weak(why);
+                }
+            }
+        });
     }
 }
 
@@ -64,12 +94,12 @@ impl Pane {
     }
 
     /// Draws the pane.
-    pub(super) fn show(&mut self, ui: &mut Ui, waiting: Option<&str>) {
+    pub(super) fn show(&mut self, ui: &mut Ui, empty: Empty) {
         self.upload(ui);
         self.header(ui);
         ui.add_space(4.0);
         if self.gallery.groups.is_empty() {
-            return empty(ui, waiting);
+            return empty.show(ui);
         }
         egui::ScrollArea::both().auto_shrink(false).show(ui, |ui| {
             let scale = Scale::fit(ui, &self.gallery);
@@ -107,7 +137,8 @@ impl Pane {
                 ui.weak(text::gallery_update(self.gallery.update, self.gallery.tokens));
             }
         });
-        ui.horizontal_wrapped(|ui| {
+        ui.horizontal(|ui| {
+            ui.set_row_height(26.0);
             ui.weak(text::ADVANTAGE).on_hover_text(text::LEGEND_HELP);
             for (shown, name) in Shown::ALL {
                 ui.selectable_value(&mut self.shown, shown, name).on_hover_text(text::LEGEND_HELP);
@@ -233,37 +264,34 @@ fn details(ui: &mut Ui, name: &str, sample: &Sample, strip: egui::TextureId, uv:
     });
 }
 
-/// The scale of the frame colours.
+/// The scale of the frame colours, with words where there is room for them.
 fn legend(ui: &mut Ui) {
     let full = theme::FULL_ADVANTAGE;
-    ui.small(format!("{} {}", text::LEGEND_LESS, text::signed(-full)));
-    let (rect, response) = ui.allocate_exact_size(vec2(110.0, 10.0), Sense::hover());
-    let steps = 55;
-    for step in 0..steps {
-        let share = step as f32 / steps as f32;
-        let slice = Rect::from_min_size(
-            pos2(rect.left() + share * rect.width(), rect.top()),
-            vec2(rect.width() / steps as f32 + 0.5, rect.height()),
-        );
-        ui.painter().rect_filled(slice, 0.0, theme::diverging((2.0 * f64::from(share) - 1.0) * full));
-    }
-    ui.painter().rect_stroke(rect, 2.0, ui.visuals().window_stroke, StrokeKind::Outside);
-    ui.small(format!("{} {}", text::signed(full), text::LEGEND_MORE));
-    response.on_hover_text(text::LEGEND_HELP);
-}
-
-/// Says why there are no pictures: what is being waited for, or what to do.
-fn empty(ui: &mut Ui, waiting: Option<&str>) {
-    ui.vertical_centered(|ui| {
-        ui.add_space(ui.available_height() * 0.35);
-        if let Some(what) = waiting {
-            ui.add(egui::Spinner::new().size(28.0));
-            ui.label(what);
-        } else {
-            ui.label(RichText::new(text::GALLERY_EMPTY).text_style(TextStyle::Heading));
-            ui.weak(text::GALLERY_EMPTY_HELP);
+    let words = ui.available_width() > 270.0;
+    let end = |ui: &mut Ui, number: String, word: &str, first: bool| match (words, first) {
+        (false, _) => ui.small(number),
+        (true, true) => ui.small(format!("{word} {number}")),
+        (true, false) => ui.small(format!("{number} {word}")),
+    };
+    end(ui, text::signed(-full), text::LEGEND_LESS, true);
+    let (rect, response) = ui.allocate_exact_size(vec2(if words { 110.0 } else { 64.0 }, 10.0), Sense::hover());
+    let mut band = egui::Mesh::default();
+    for step in 0..=STEPS {
+        let share = step as f32 / STEPS as f32;
+        let colour = theme::diverging((2.0 * f64::from(share) - 1.0) * full);
+        let x = egui::lerp(rect.x_range(), share);
+        band.colored_vertex(pos2(x, rect.top()), colour);
+        band.colored_vertex(pos2(x, rect.bottom()), colour);
+        if step > 0 {
+            let corner = 2 * step;
+            band.add_triangle(corner - 2, corner - 1, corner);
+            band.add_triangle(corner - 1, corner, corner + 1);
         }
-    });
+    }
+    ui.painter().add(band);
+    ui.painter().rect_stroke(rect, 2.0, ui.visuals().window_stroke, StrokeKind::Outside);
+    end(ui, text::signed(full), text::LEGEND_MORE, false);
+    response.on_hover_text(text::LEGEND_HELP);
 }
 
 #[cfg(test)]

@@ -91,7 +91,6 @@ fn banner_frame(colour: Color32) -> Frame {
         .stroke(Stroke::new(1.0, colour))
         .corner_radius(8)
         .inner_margin(Margin::symmetric(12, 8))
-        .outer_margin(Margin::symmetric(8, 4))
 }
 
 #[cfg(test)]

@@ -47,7 +47,7 @@ pub(super) const GALLERY_LOADING: &str = "Opening the device and reading the wei
 pub(super) const GALLERY_MEASURING: &str = "Measuring the untouched model, to compare with later…";
 pub(super) const GALLERY_EMPTY: &str = "No pictures yet";
 pub(super) const GALLERY_EMPTY_HELP: &str = "Press Run, or the space bar, and watch the model write.";
-pub(super) const ADVANTAGE: &str = "Frame colour";
+pub(super) const ADVANTAGE: &str = "Frames";
 pub(super) const LEGEND_LESS: &str = "less likely";
 pub(super) const LEGEND_MORE: &str = "likelier";
 pub(super) const LEGEND_HELP: &str = "A frame shows the advantage of its picture: how far its reward lies above (blue) or \
@@ -63,7 +63,7 @@ pub(super) const FIXED: &str =
     "Fixed when the run starts, because the networks, the data or the run folder depend on it.";
 
 pub(super) const CURVES: &str = "Curves";
-pub(super) const CURVES_HELP: &str = "Every curve runs over the updates. Drag to move and scroll to zoom, all together; \
+pub(super) const CURVES_HELP: &str = "Every curve runs over the updates. Drag to move, Ctrl and scroll to zoom, all together; \
     double-click shows everything again. Dotted lines mark updates at which a knob was turned.";
 pub(super) const NO_POINTS: &str = "no points yet";
 pub(super) const BASELINE: &str = "untouched model";
@@ -207,7 +207,8 @@ pub(super) fn humanise(name: &str) -> String {
         .split_whitespace()
         .enumerate()
         .map(|(i, word)| match word {
-            "kl" | "cfg" | "fid" | "loo" | "ema" | "kid" | "lr" => word.to_uppercase(),
+            "kl" | "cfg" | "fid" | "loo" | "ema" | "kid" | "fd" => word.to_uppercase(),
+            "clip" if i == 0 => "CLIP".into(),
             _ if i == 0 => capitalise(word),
             _ => word.to_string(),
         })
@@ -248,7 +249,8 @@ fn trim(digits: &str) -> &str {
 pub(super) fn duration(seconds: f64) -> String {
     match seconds {
         s if s < 1.0 => format!("{:.0} ms", s * 1e3),
-        s if s < 90.0 => format!("{} s", number((s * 10.0).round() / 10.0)),
+        s if s < 10.0 => format!("{s:.1} s"),
+        s if s < 90.0 => format!("{s:.0} s"),
         s if s < 5400.0 => format!("{:.0} min", s / 60.0),
         s => format!("{:.1} h", s / 3600.0),
     }

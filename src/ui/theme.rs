@@ -116,7 +116,7 @@ pub fn card(ui: &Ui) -> Frame {
         .fill(ui.visuals().faint_bg_color)
         .stroke(ui.visuals().widgets.noninteractive.bg_stroke)
         .corner_radius(8)
-        .inner_margin(Margin::symmetric(10, 8))
+        .inner_margin(Margin::symmetric(10, 6))
 }
 
 /// A panel's own frame, without a border.

@@ -60,10 +60,16 @@ impl Case {
         let bytes = view.data();
         let data = match view.dtype() {
             Dtype::F64 => bytes.chunks_exact(8).map(|c| f64::from_le_bytes(c.try_into().expect("8 bytes"))).collect(),
-            Dtype::F32 => bytes.chunks_exact(4).map(|c| f32::from_le_bytes(c.try_into().expect("4 bytes")) as f64).collect(),
+            Dtype::F32 => {
+                bytes.chunks_exact(4).map(|c| f32::from_le_bytes(c.try_into().expect("4 bytes")) as f64).collect()
+            }
             Dtype::F16 => bytes.chunks_exact(2).map(|c| half::f16::from_le_bytes([c[0], c[1]]).to_f64()).collect(),
-            Dtype::I64 => bytes.chunks_exact(8).map(|c| i64::from_le_bytes(c.try_into().expect("8 bytes")) as f64).collect(),
-            Dtype::I32 => bytes.chunks_exact(4).map(|c| i32::from_le_bytes(c.try_into().expect("4 bytes")) as f64).collect(),
+            Dtype::I64 => {
+                bytes.chunks_exact(8).map(|c| i64::from_le_bytes(c.try_into().expect("8 bytes")) as f64).collect()
+            }
+            Dtype::I32 => {
+                bytes.chunks_exact(4).map(|c| i32::from_le_bytes(c.try_into().expect("4 bytes")) as f64).collect()
+            }
             Dtype::U8 | Dtype::BOOL => bytes.iter().map(|&b| b as f64).collect(),
             other => bail!("{}: {name} has unexpected type {other:?}", self.name),
         };
@@ -129,7 +135,12 @@ pub fn close_f32(what: &str, got: &[f32], want: &Array, tol: f64) -> Result<()> 
 
 /// Fails unless the ids are exactly equal.
 pub fn same_ids(what: &str, got: &[i32], want: &Array) -> Result<()> {
-    ensure!(got == want.i32(), "{what}: ids differ\n  got  {:?}\n  want {:?}", &got[..got.len().min(16)], &want.i32()[..want.data.len().min(16)]);
+    ensure!(
+        got == want.i32(),
+        "{what}: ids differ\n  got  {:?}\n  want {:?}",
+        &got[..got.len().min(16)],
+        &want.i32()[..want.data.len().min(16)]
+    );
     println!("    {what}: {} ids equal", got.len());
     Ok(())
 }

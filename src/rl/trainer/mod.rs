@@ -1,0 +1,342 @@
+//! The update, from first to last: rollout → rewards → advantages → gradient steps.
+//!
+//! [`Trainer::advance`] does the smallest piece of work there is (one token of every sequence, one scoring, one inner
+//! step) and says how far it came. A loop over it is a run; one call of it is a step of a teacher's hand. Both do the
+//! same arithmetic with the same random numbers.
+
+mod generate;
+mod optimise;
+mod score;
+
+use std::collections::BTreeMap;
+
+use burn::optim::{AdamWConfig, ModuleOptimizer};
+use burn::prelude::*;
+use thiserror::Error;
+
+pub use generate::{allowed_classes, decode_levels};
+pub use optimise::teacher_forced;
+
+use super::advantage::{AdvantageError, Advantages};
+use super::grpo;
+use super::rollout::Rollout;
+use crate::config::RunConfig;
+use crate::gpu::read::ReadError;
+use crate::metrics::MetricError;
+use crate::model::family::Family;
+use crate::model::transformer::Transformer;
+use crate::platform::clock::Stopwatch;
+use crate::reward::loo_fid::{LooFid, LooFidError};
+use crate::reward::mix::InstanceRewards;
+use crate::reward::moments::Moments;
+
+/// Key parts that name what random numbers are for; an update's own number comes first.
+mod purpose {
+    pub const CLASSES: u64 = 1;
+    pub const TOKENS: u64 = 2;
+    pub const DROPOUT: u64 = 3;
+}
+
+/// Why an update could not be made.
+#[derive(Debug, Error)]
+pub enum TrainError {
+    /// The device gave no result.
+    #[error(transparent)]
+    Device(#[from] ReadError),
+    /// A statistic could not be computed.
+    #[error(transparent)]
+    Metric(#[from] MetricError),
+    /// The distribution reward could not be computed.
+    #[error(transparent)]
+    LooFid(#[from] LooFidError),
+    /// The groups do not fit the batch.
+    #[error(transparent)]
+    Advantage(#[from] AdvantageError),
+    /// The settings name a class that the pictures do not have.
+    #[error("there is no class {asked:?}; there are {known}")]
+    UnknownClass {
+        /// What was asked for.
+        asked: String,
+        /// What there is.
+        known: String,
+    },
+    /// The saved state does not fit this model.
+    #[error("the saved state does not load: {0}")]
+    State(String),
+}
+
+/// Finished pictures with everything known about them, as plain data.
+#[derive(Clone, Debug, Default)]
+pub struct Rollouts {
+    /// Update they belong to, from 1.
+    pub update: u64,
+    /// Side of the pictures.
+    pub side: usize,
+    /// Class of each picture.
+    pub classes: Vec<usize>,
+    /// `side * side * 3` bytes of RGB each.
+    pub pictures: Vec<Vec<u8>>,
+    /// Tokens written, and in all.
+    pub written: (usize, usize),
+    /// Tokens of each picture.
+    pub tokens: Vec<Vec<u32>>,
+    /// Scores of each picture, in the order of [`InstanceRewards::names`].
+    pub scores: Vec<Vec<f64>>,
+    /// LOO-FID reward of each picture.
+    pub loo_fid: Vec<f64>,
+    /// Instance and distribution advantage of each picture.
+    pub advantages: Vec<(f64, f64)>,
+}
+
+/// The four phases of an update.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Phase {
+    /// Writing tokens and decoding them.
+    Generate,
+    /// Scoring and advantages.
+    Reward,
+    /// Log-probabilities of the policy before the update, and of the reference.
+    OldLogProb,
+    /// Inner gradient steps.
+    Train,
+}
+
+/// What one call of [`Trainer::advance`] did.
+#[derive(Clone, Debug)]
+pub struct Advance {
+    /// In which phase.
+    pub phase: Phase,
+    /// Steps of the phase done, and in all.
+    pub done: (usize, usize),
+    /// What it finished, if anything.
+    pub outcome: Outcome,
+}
+
+/// What a piece of work finished.
+#[derive(Clone, Debug)]
+pub enum Outcome {
+    /// Nothing worth showing.
+    None,
+    /// The pictures are scored.
+    Scored(Box<Rollouts>),
+    /// The update is complete; scalars by their TRL names.
+    Update(BTreeMap<String, f64>),
+}
+
+/// Everything a checkpoint needs to go on bit for bit.
+#[derive(Clone, Debug)]
+pub struct TrainerState {
+    /// Updates done.
+    pub update: u64,
+    /// burn record of the policy.
+    pub policy: Vec<u8>,
+    /// burn record of the optimiser.
+    pub optimizer: Vec<u8>,
+    /// Exponential moving moments of the generated features.
+    pub moments: Moments,
+    /// Target of the entropy controller, as a share of ln(vocabulary).
+    pub entropy_target: f64,
+}
+
+/// Where an update stands.
+enum Stage {
+    Idle,
+    Generate { rollout: Rollout, classes: Vec<usize>, clock: Stopwatch },
+    Reward { tokens: Tensor<2, Int>, classes: Vec<usize>, generate: f64 },
+    OldLogProb(Box<Scored>),
+    Train(Box<Prepared>),
+}
+
+/// A scored batch.
+struct Scored {
+    tokens: Tensor<2, Int>,
+    classes: Vec<usize>,
+    instance: Advantages,
+    distribution: Option<Advantages>,
+    moments: Option<Moments>,
+    metrics: BTreeMap<String, f64>,
+}
+
+/// A batch with everything the loss needs.
+struct Prepared {
+    scored: Scored,
+    dropped: Vec<bool>,
+    old_logp: Tensor<2>,
+    ref_logp: Option<Tensor<2>>,
+    instance: Tensor<1>,
+    distribution: Option<Tensor<1>>,
+    alpha: f64,
+    inner: usize,
+    clock: Stopwatch,
+    stats: Vec<[f64; grpo::STATS.len()]>,
+    grad_norms: Vec<f64>,
+    skipped: usize,
+}
+
+/// Tunes the prior of a family.
+pub struct Trainer {
+    config: RunConfig,
+    family: Family,
+    device: Device,
+    class_names: Vec<String>,
+    rewards: InstanceRewards,
+    loo: LooFid,
+    policy: Transformer,
+    /// The policy without gradients; refreshed after each inner step.
+    acting: Transformer,
+    optimizer: ModuleOptimizer,
+    entropy_target: f64,
+    update: u64,
+    stage: Stage,
+}
+
+impl Trainer {
+    /// A trainer at update 0: the untouched prior.
+    ///
+    /// `loo` carries the reference moments and the moments of the untouched model; `entropy_target` is that model's
+    /// mean token entropy as a share of ln(vocabulary), unless the config names another.
+    pub fn new(
+        config: RunConfig,
+        family: Family,
+        device: &Device,
+        class_names: Vec<String>,
+        loo: LooFid,
+        entropy_target: f64,
+    ) -> Self {
+        let policy = autodiff_copy(&family, device);
+        Self {
+            rewards: InstanceRewards::new(&family, &class_names),
+            optimizer: optimizer(&config),
+            acting: policy.valid(),
+            entropy_target: if config.entropy_target > 0.0 { config.entropy_target } else { entropy_target },
+            config,
+            family,
+            device: device.clone(),
+            class_names,
+            loo,
+            policy,
+            update: 0,
+            stage: Stage::Idle,
+        }
+    }
+
+    /// The settings in force.
+    pub fn config(&self) -> &RunConfig {
+        &self.config
+    }
+
+    /// New settings, from the next piece of work on. Nothing is reset.
+    pub fn set_config(&mut self, config: RunConfig) {
+        if config.entropy_target > 0.0 {
+            self.entropy_target = config.entropy_target;
+        }
+        self.loo.set_beta(config.ema_beta);
+        self.config = config;
+    }
+
+    /// Updates done.
+    pub fn update(&self) -> u64 {
+        self.update
+    }
+
+    /// The policy as it is now, without gradients.
+    pub fn policy(&self) -> &Transformer {
+        &self.acting
+    }
+
+    /// The frozen networks.
+    pub fn family(&self) -> &Family {
+        &self.family
+    }
+
+    /// The instance rewards.
+    pub fn rewards(&self) -> &InstanceRewards {
+        &self.rewards
+    }
+
+    /// Scores with the reward networks of `family` from now on.
+    pub fn replace_rewards(&mut self, family: &Family) {
+        self.rewards = InstanceRewards::new(family, &self.class_names);
+    }
+
+    /// Holds the policy to another reference from now on.
+    pub fn replace_reference(&mut self, reference: Transformer) {
+        self.family.prior = reference;
+    }
+
+    /// Whether the weights are those of the last finished update: then saving loses nothing but tokens that are drawn
+    /// again exactly.
+    pub fn at_boundary(&self) -> bool {
+        !matches!(&self.stage, Stage::Train(prepared) if prepared.inner > 0)
+    }
+
+    /// What a checkpoint stores. Meaningful [at a boundary](Self::at_boundary).
+    ///
+    /// # Errors
+    /// Where the device or the serialiser fails.
+    pub fn state(&self) -> Result<TrainerState, TrainError> {
+        let state = |e: &dyn std::fmt::Display| TrainError::State(e.to_string());
+        Ok(TrainerState {
+            update: self.update,
+            policy: self.acting.clone().into_record().into_bytes().map_err(|e| state(&e))?.to_vec(),
+            optimizer: self.optimizer.into_bytes().map_err(|e| state(&e))?.to_vec(),
+            moments: self.loo.ema().clone(),
+            entropy_target: self.entropy_target,
+        })
+    }
+
+    /// Goes on from a stored state.
+    ///
+    /// # Errors
+    /// Where the state does not fit this family.
+    pub fn restore(&mut self, state: TrainerState) -> Result<(), TrainError> {
+        let wrong = |e: &dyn std::fmt::Display| TrainError::State(e.to_string());
+        let record = burn::store::ModuleRecord::from_bytes(burn::tensor::Bytes::from_bytes_vec(state.policy))
+            .map_err(|e| wrong(&e))?;
+        let policy = autodiff_copy(&self.family, &self.device).try_load_record(record).map_err(|e| wrong(&e))?;
+        // The record carries the parameters' ids, by which the optimiser's moments are found: the policy comes first.
+        self.optimizer = optimizer(&self.config)
+            .from_bytes(burn::tensor::Bytes::from_bytes_vec(state.optimizer))
+            .map_err(|e| wrong(&e))?;
+        self.acting = policy.valid();
+        self.policy = policy;
+        self.loo.set_ema(state.moments)?;
+        self.entropy_target = state.entropy_target;
+        self.update = state.update;
+        self.stage = Stage::Idle;
+        Ok(())
+    }
+
+    /// Does the next piece of work.
+    ///
+    /// # Errors
+    /// Where the device fails or the settings name an unknown class. The state is then that of the last update.
+    pub async fn advance(&mut self) -> Result<Advance, TrainError> {
+        match std::mem::replace(&mut self.stage, Stage::Idle) {
+            Stage::Idle => self.begin(),
+            Stage::Generate { rollout, classes, clock } => Ok(self.write(rollout, classes, clock)),
+            Stage::Reward { tokens, classes, generate } => self.score(tokens, classes, generate).await,
+            Stage::OldLogProb(scored) => self.prepare(*scored).await,
+            Stage::Train(prepared) => self.train(*prepared).await,
+        }
+    }
+}
+
+/// A copy of the prior that records gradients. (Made fresh and filled: weights that were loaded without autodiff
+/// would stay without it.)
+fn autodiff_copy(family: &Family, device: &Device) -> Transformer {
+    family.config.gpt.init(&device.clone().autodiff()).load_record(family.prior.clone().into_record())
+}
+
+fn optimizer(config: &RunConfig) -> ModuleOptimizer {
+    AdamWConfig::new()
+        .with_beta_1(config.adam_beta1 as f32)
+        .with_beta_2(config.adam_beta2 as f32)
+        .with_weight_decay(config.weight_decay as f32)
+        .init()
+}
+
+fn finite_mean(values: &[f64]) -> f64 {
+    let finite: Vec<f64> = values.iter().copied().filter(|x| x.is_finite()).collect();
+    finite.iter().sum::<f64>() / finite.len().max(1) as f64
+}

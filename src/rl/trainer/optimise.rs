@@ -1,0 +1,230 @@
+//! The last two phases: log-probabilities of before, and the inner gradient steps.
+
+use std::collections::BTreeMap;
+
+use burn::optim::{GradientsAccumulator, GradientsParams};
+use burn::prelude::*;
+
+use super::{Advance, Outcome, Phase, Prepared, Scored, Stage, TrainError, Trainer, finite_mean, purpose};
+use crate::config::RunConfig;
+use crate::gpu::read::read;
+use crate::model::transformer::Transformer;
+use crate::platform::clock::Stopwatch;
+use crate::platform::rng::Key;
+use crate::rl::entropy::{AdaptiveEntropy, EntropyController, normalized};
+use crate::rl::gradient;
+use crate::rl::grpo::{self, Level, LossConfig, LossInput, LossType, Normaliser};
+
+impl Trainer {
+    /// Log-probabilities before the update and under the reference, and the entropy that sets the coefficient.
+    pub(super) async fn prepare(&mut self, scored: Scored) -> Result<Advance, TrainError> {
+        let clock = Stopwatch::start();
+        let n = scored.classes.len();
+        // Q2 of the authors' code: a tenth of the rows is scored as if it had no class.
+        let dropped = self.dropped(n, 0);
+        let (mut old, mut reference, mut entropies) = (vec![], vec![], vec![]);
+        for rows in self.chunks(n) {
+            let tokens = scored.tokens.clone().narrow(0, rows.start, rows.len());
+            let labels = self.labels(&scored.classes[rows.clone()], &dropped[rows.clone()]);
+            let (logp, entropy) =
+                grpo::token_log_probs(teacher_forced(&self.acting, labels, tokens.clone()), tokens.clone());
+            old.push(logp);
+            entropies.push(entropy);
+            // Without a penalty nobody asks how far the reference is.
+            if self.config.beta > 0.0 {
+                let labels = self.labels(&scored.classes[rows.clone()], &vec![false; rows.len()]);
+                let logits = teacher_forced(&self.family.prior, labels, tokens.clone());
+                reference.push(grpo::token_log_probs(logits, tokens).0);
+            }
+        }
+        let entropy = read(Tensor::cat(entropies, 0).mean()).await?[0] as f64;
+        let h_norm = normalized(entropy, self.family.config.gpt.vocab_size);
+        let progress = self.update as f64 / self.config.updates.max(1) as f64;
+        let alpha = self.controller().coefficient(progress, h_norm);
+
+        let vector = |v: &[f64]| {
+            let v: Vec<f32> = v.iter().map(|&x| x as f32).collect();
+            Tensor::<1>::from_data(TensorData::new(v, [n]), &self.device)
+        };
+        let mut prepared = Prepared {
+            dropped,
+            old_logp: Tensor::cat(old, 0),
+            ref_logp: (!reference.is_empty()).then(|| Tensor::cat(reference, 0)),
+            instance: vector(&scored.instance.values),
+            distribution: scored.distribution.as_ref().map(|d| vector(&d.values)),
+            alpha,
+            inner: 0,
+            clock: Stopwatch::start(),
+            stats: vec![],
+            grad_norms: vec![],
+            skipped: 0,
+            scored,
+        };
+        let metrics = &mut prepared.scored.metrics;
+        metrics.insert("entropy".into(), entropy);
+        metrics.insert("entropy_norm".into(), h_norm);
+        metrics.insert("entropy_target".into(), self.entropy_target);
+        metrics.insert("entropy_coef".into(), alpha);
+        metrics.insert("time/old_logp".into(), clock.seconds());
+        prepared.clock = Stopwatch::start();
+        self.stage = Stage::Train(Box::new(prepared));
+        Ok(Advance { phase: Phase::OldLogProb, done: (1, 1), outcome: Outcome::None })
+    }
+
+    /// One inner step: a gradient of the whole batch, in micro-batches, and the optimiser. One small readback.
+    pub(super) async fn train(&mut self, mut prepared: Prepared) -> Result<Advance, TrainError> {
+        let n = prepared.scored.classes.len();
+        let inner = prepared.inner;
+        let total = self.config.num_iterations.max(1) as usize;
+        let dropped = if inner == 0 { prepared.dropped.clone() } else { self.dropped(n, inner as u64) };
+        let loss_config = loss_config(&self.config);
+        let length = self.family.config.gpt.block_size;
+        let mut accumulator = GradientsAccumulator::new();
+        let mut stats: Option<Tensor<1>> = None;
+        for rows in self.chunks(n) {
+            let slice = |t: &Tensor<2>| t.clone().narrow(0, rows.start, rows.len()).autodiff();
+            let vector = |t: &Tensor<1>| t.clone().narrow(0, rows.start, rows.len()).autodiff();
+            let tokens = prepared.scored.tokens.clone().narrow(0, rows.start, rows.len()).autodiff();
+            let labels = self.labels(&prepared.scored.classes[rows.clone()], &dropped[rows.clone()]).autodiff();
+            let (logp, entropy) = grpo::token_log_probs(teacher_forced(&self.policy, labels, tokens.clone()), tokens);
+            let output = grpo::loss(
+                &loss_config,
+                LossInput {
+                    logp,
+                    entropy,
+                    old_logp: slice(&prepared.old_logp),
+                    ref_logp: prepared.ref_logp.as_ref().map(slice),
+                    mask: None,
+                    instance_advantage: vector(&prepared.instance),
+                    distribution_advantage: prepared.distribution.as_ref().map(vector),
+                    alpha: prepared.alpha,
+                    normaliser: Normaliser::full(n, length),
+                },
+            );
+            let part = output.stats.inner();
+            stats = Some(match stats {
+                Some(sum) => grpo::merge_stats(sum, part),
+                None => part,
+            });
+            accumulator.accumulate(&self.policy, GradientsParams::from_grads(output.total.backward(), &self.policy));
+        }
+        let grads = accumulator.grads();
+        let norm = gradient::squared_norm(&self.policy, &grads);
+        let packed = Tensor::cat(stats.into_iter().chain(norm).collect(), 0);
+        let read = read(packed).await?;
+        let (stats, squared) = read.split_at(read.len() - 1);
+        let norm = (squared[0] as f64).sqrt();
+        // The gate before the weights: one broken number anywhere makes the loss or the norm not finite.
+        if norm.is_finite() && stats.iter().all(|s| s.is_finite()) {
+            let factor = (self.config.max_grad_norm / (norm + 1e-6)).min(1.0);
+            let grads = gradient::scale(&self.policy, grads, factor);
+            self.policy = self.optimizer.step(self.config.learning_rate, self.policy.clone(), grads);
+            self.acting = self.policy.valid();
+            let mut row = [0.0; grpo::STATS.len()];
+            row.iter_mut().zip(stats).for_each(|(to, &from)| *to = from as f64);
+            prepared.stats.push(row);
+            prepared.grad_norms.push(norm);
+        } else {
+            prepared.skipped += 1;
+        }
+        prepared.inner += 1;
+        let done = (prepared.inner, total);
+        if prepared.inner < total {
+            self.stage = Stage::Train(Box::new(prepared));
+            return Ok(Advance { phase: Phase::Train, done, outcome: Outcome::None });
+        }
+        Ok(Advance { phase: Phase::Train, done, outcome: Outcome::Update(self.finish(prepared)) })
+    }
+
+    /// Closes the update: moments move, the scalars are summed up.
+    fn finish(&mut self, prepared: Prepared) -> BTreeMap<String, f64> {
+        let mut metrics = prepared.scored.metrics;
+        if let Some(moments) = prepared.scored.moments {
+            self.loo.commit(moments);
+        }
+        metrics.insert("frechet/rewarded".into(), self.loo.distance());
+        // The first inner step shows the ratio before any change (it must be 1); the last what the update did.
+        if let Some(first) = prepared.stats.first() {
+            for (name, value) in grpo::STATS.iter().zip(first).filter(|(name, _)| name.starts_with("ratio")) {
+                metrics.insert(format!("{name}/first"), *value);
+            }
+        }
+        if let Some(last) = prepared.stats.last() {
+            metrics.extend(
+                grpo::STATS.iter().zip(last).filter(|(n, _)| **n != "entropy").map(|(n, v)| (n.to_string(), *v)),
+            );
+        }
+        metrics.insert("grad_norm".into(), finite_mean(&prepared.grad_norms));
+        metrics.insert("updates_skipped".into(), prepared.skipped as f64);
+        metrics.insert("time/train".into(), prepared.clock.seconds());
+        let tokens = (prepared.scored.classes.len() * self.family.config.gpt.block_size) as f64;
+        let mut step = 0.0;
+        for phase in ["generate", "reward", "old_logp", "train"] {
+            let seconds = metrics.get(&format!("time/{phase}")).copied().unwrap_or(0.0);
+            step += seconds;
+            metrics.insert(format!("tokens_per_second/{phase}"), tokens / seconds.max(1e-9));
+        }
+        metrics.insert("step_time".into(), step);
+        metrics.insert("tokens_per_second".into(), tokens / step.max(1e-9));
+        self.update += 1;
+        metrics
+    }
+
+    fn controller(&self) -> EntropyController {
+        let c = &self.config;
+        if !c.adaptive_entropy {
+            return EntropyController::Fixed(c.entropy_coef);
+        }
+        EntropyController::Adaptive(AdaptiveEntropy {
+            base: c.entropy_coef,
+            min: c.entropy_min,
+            max: c.entropy_max,
+            target: self.entropy_target,
+            deadband: c.entropy_deadband,
+            gain: c.entropy_gain,
+            warmup: c.entropy_warmup,
+            decay_start: c.entropy_decay_from,
+        })
+    }
+
+    fn dropped(&self, n: usize, pass: u64) -> Vec<bool> {
+        let key = Key::new(self.config.seed).fold(self.update).fold(purpose::DROPOUT).fold(pass);
+        let mut stream = key.stream();
+        (0..n).map(|_| self.config.quirk_label_dropout && stream.uniform() < 0.1).collect()
+    }
+
+    fn labels(&self, classes: &[usize], dropped: &[bool]) -> Tensor<1, Int> {
+        let null = self.family.config.gpt.num_classes as i32;
+        let ids: Vec<i32> = classes.iter().zip(dropped).map(|(&c, &d)| if d { null } else { c as i32 }).collect();
+        Tensor::from_data(TensorData::new(ids, [classes.len()]), &self.device)
+    }
+
+    /// The rows of each micro-batch.
+    fn chunks(&self, n: usize) -> Vec<std::ops::Range<usize>> {
+        let size = if self.config.micro_batch == 0 { n } else { (self.config.micro_batch as usize).min(n) };
+        (0..n).step_by(size).map(|start| start..(start + size).min(n)).collect()
+    }
+}
+
+/// Logits `[n, t, vocab]` of the tokens `[n, t]` themselves: each position sees the class and the tokens before it.
+pub fn teacher_forced(model: &Transformer, classes: Tensor<1, Int>, tokens: Tensor<2, Int>) -> Tensor<3> {
+    let [_, t] = tokens.dims();
+    model.forward(classes, tokens.narrow(1, 0, t - 1))
+}
+
+fn loss_config(c: &RunConfig) -> LossConfig {
+    LossConfig {
+        level: if c.importance_sampling_level == "token" { Level::Token } else { Level::Sequence },
+        loss_type: match c.loss_type.as_str() {
+            "bnpo" => LossType::Bnpo,
+            "dr_grpo" => LossType::DrGrpo,
+            _ => LossType::Grpo,
+        },
+        epsilon_low: c.epsilon,
+        epsilon_high: c.epsilon_high,
+        beta: c.beta,
+        lambda_fid: c.lambda_fid,
+        optimistic_clip: c.quirk_optimistic_clip,
+        delta: None,
+    }
+}

@@ -1,0 +1,96 @@
+//! Starting an engine and talking to it.
+
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::thread::JoinHandle;
+
+use anyhow::Result;
+
+use super::protocol::{Command, Event, Gallery, Options, State};
+use super::slot::Slot;
+use super::worker::{Engine, advice};
+use crate::gpu::{Chosen, choose_for_window};
+
+/// The graphics device that the window draws with: the engine's own, where it computes on one.
+pub type DrawSetup = burn::tensor::wgpu::WgpuSetup;
+
+/// A running engine. Dropping it asks the engine to save and end.
+pub struct Session {
+    commands: Sender<Command>,
+    events: Receiver<Event>,
+    thread: Option<JoinHandle<()>>,
+    /// The newest rollouts.
+    pub gallery: Slot<Gallery>,
+}
+
+impl Session {
+    /// Sends a command; one that comes after the engine's end is dropped.
+    pub fn send(&self, command: Command) {
+        let _ = self.commands.send(command);
+    }
+
+    /// A sender of commands for another thread (a Ctrl-C handler).
+    pub fn sender(&self) -> Sender<Command> {
+        self.commands.clone()
+    }
+
+    /// The events since the last call, without waiting.
+    pub fn poll(&self) -> Vec<Event> {
+        self.events.try_iter().collect()
+    }
+
+    /// The next event; `None` once the engine has ended.
+    pub fn wait(&self) -> Option<Event> {
+        self.events.recv().ok()
+    }
+
+    /// Asks the engine to save and end, and waits until it has.
+    pub fn join(mut self) {
+        self.end();
+    }
+
+    fn end(&mut self) {
+        self.send(Command::Quit);
+        if let Some(thread) = self.thread.take() {
+            let _ = thread.join();
+        }
+    }
+}
+
+impl Drop for Session {
+    fn drop(&mut self) {
+        self.end();
+    }
+}
+
+/// Starts an engine that nobody draws for; the device is opened on its thread.
+pub fn start(options: Options) -> Session {
+    spawn(options, None)
+}
+
+/// Opens the device for both computing and drawing, and starts the engine on it.
+///
+/// # Errors
+/// Where the named device does not exist.
+pub fn start_for_window(options: Options) -> Result<(Session, Option<DrawSetup>)> {
+    let mut chosen = choose_for_window(&options.device)?;
+    let setup = chosen.setup.take();
+    Ok((spawn(options, Some(chosen)), setup))
+}
+
+fn spawn(options: Options, chosen: Option<Chosen>) -> Session {
+    let (commands, inbox) = channel();
+    let (outbox, events) = channel();
+    let gallery = Slot::default();
+    let shown = gallery.clone();
+    let body = move || {
+        let failed = outbox.clone();
+        if let Err(error) = Engine::open(options, chosen, inbox, outbox, shown).and_then(|mut engine| engine.serve()) {
+            let advice = advice(&error);
+            let _ = failed.send(Event::Failed { error: format!("{error:#}"), advice });
+        }
+        let _ = failed.send(Event::State(State::Ended));
+    };
+    // burn orders a graphics card's work by thread: one thread owns every tensor. Deep graphs need stack.
+    let thread = std::thread::Builder::new().name("engine".into()).stack_size(32 << 20).spawn(body).ok();
+    Session { commands, events, thread, gallery }
+}

@@ -1,0 +1,116 @@
+//! The same numbers on a graphics card and on the CPU: every network's forward pass, the tokens of a rollout, and one
+//! whole update. Runs on whatever adapter there is (a software one will do); without any it says so and passes.
+
+use artune::config::RunConfig;
+use artune::gpu::{adapters, choose};
+use artune::model::clip::ClipConfig;
+use artune::model::family::Family;
+use artune::platform::rng::Key;
+use artune::rl::rollout::Rollout;
+use artune::rl::sampling::SamplingConfig;
+use artune::rl::trainer::Outcome;
+use artune::session::studio::Studio;
+use artune::session::{Metrics, Options};
+use burn::prelude::*;
+
+/// The first adapter's device, if there is one.
+fn gpu() -> Option<Device> {
+    let Some(adapter) = adapters().into_iter().next() else {
+        println!("no adapter here: nothing to compare");
+        return None;
+    };
+    println!("comparing the CPU with {}", adapter.name);
+    Some(choose(&adapter.index.to_string()).expect("a listed adapter opens").device)
+}
+
+fn floats<const D: usize>(t: Tensor<D>) -> Vec<f32> {
+    t.into_data().iter::<f32>().collect()
+}
+
+fn near(what: &str, a: Vec<f32>, b: Vec<f32>, tolerance: f32) {
+    assert_eq!(a.len(), b.len(), "{what}");
+    let scale = a.iter().fold(1.0f32, |m, x| m.max(x.abs()));
+    let worst = a.iter().zip(&b).fold(0.0f32, |m, (x, y)| m.max((x - y).abs())) / scale;
+    println!("{what}: largest difference {worst:.1e} of the largest value");
+    assert!(worst <= tolerance, "{what}: {worst}");
+}
+
+/// Pictures `[4, 3, 8, 8]` in [0, 1] that are the same on every device.
+fn pictures(device: &Device) -> Tensor<4> {
+    let mut random = Key::new(1).stream();
+    let values: Vec<f32> = (0..4 * 3 * 64).map(|_| random.uniform()).collect();
+    Tensor::from_data(TensorData::new(values, [4, 3, 8, 8]), device)
+}
+
+fn ids<const D: usize>(n: usize, below: usize, shape: [usize; D], device: &Device) -> Tensor<D, Int> {
+    let mut random = Key::new(2).stream();
+    let values: Vec<i32> = (0..n).map(|_| random.below(below) as i32).collect();
+    Tensor::from_data(TensorData::new(values, shape), device)
+}
+
+#[test]
+fn every_network_gives_the_same_on_the_gpu_as_on_the_cpu() {
+    let Some(gpu) = gpu() else { return };
+    let cpu = Device::flex();
+    let (a, b) = (Family::load("tiny", None, &cpu).expect("tiny"), Family::load("tiny", None, &gpu).expect("tiny"));
+    let text = ClipConfig::tiny().text;
+    let run = |f: &Family, d: &Device| {
+        let x = pictures(d);
+        let (reconstruction, encoded) = f.tokenizer.forward(x.clone() * 2.0 - 1.0);
+        vec![
+            ("tokenizer: encoder", floats(encoded.z)),
+            ("tokenizer: reconstruction", floats(reconstruction)),
+            ("prior: logits", floats(f.prior.forward(ids(4, 16, [4], d), ids(60, 64, [4, 15], d)))),
+            ("clip: pictures", floats(f.clip.encode_image(x.clone()))),
+            (
+                "clip: text",
+                floats(f.clip.encode_text(ids(2 * text.context_length, text.vocab_size, [2, text.context_length], d))),
+            ),
+            ("preference: pictures", floats(f.preference.encode_image(x.clone()))),
+            ("features", floats(f.features.features(x.clone()))),
+            ("judge: logits", floats(f.judge.classify(f.judge.features(x)))),
+        ]
+    };
+    for ((what, on_cpu), (_, on_gpu)) in run(&a, &cpu).into_iter().zip(run(&b, &gpu)) {
+        near(what, on_cpu, on_gpu, 1e-4);
+    }
+}
+
+#[test]
+fn the_same_seed_writes_the_same_tokens_on_the_gpu() {
+    let Some(gpu) = gpu() else { return };
+    let tokens = |device: &Device| {
+        let family = Family::load("tiny", None, device).expect("tiny");
+        let keys = (0..8).map(|i| Key::new(3).fold(i)).collect();
+        let sampling = SamplingConfig { guidance: 2.0, top_k: 40, top_p: 0.95, ..SamplingConfig::default() };
+        let tokens =
+            Rollout::new(&family.prior, &[0, 1, 2, 3, 4, 5, 6, 7], keys, sampling, device).finish(&family.prior);
+        tokens.into_data().iter::<i32>().collect::<Vec<_>>()
+    };
+    let (a, b) = (tokens(&Device::flex()), tokens(&gpu));
+    let same = a.iter().zip(&b).filter(|(x, y)| x == y).count();
+    println!("{same} of {} tokens are equal", a.len());
+    assert!(same as f64 >= 0.99 * a.len() as f64, "{same} of {}", a.len());
+}
+
+#[test]
+fn one_update_makes_the_same_of_the_policy_on_the_gpu() {
+    let Some(gpu) = gpu() else { return };
+    let update = |device: &Device| -> Metrics {
+        let mut config = RunConfig::default();
+        config.apply([("model", "tiny"), ("prompts", "2"), ("num_generations", "2")]).expect("valid");
+        let options = Options { config, ..Options::default() };
+        let mut studio = pollster::block_on(Studio::open(&options, device)).expect("a studio");
+        loop {
+            if let Outcome::Update(metrics) = pollster::block_on(studio.trainer.advance()).expect("an update").outcome {
+                break metrics;
+            }
+        }
+    };
+    let (a, b) = (update(&Device::flex()), update(&gpu));
+    for name in ["reward", "entropy", "loss", "kl", "grad_norm", "ratio", "frechet/rewarded"] {
+        println!("{name}: {} on the CPU, {} on the GPU", a[name], b[name]);
+        assert!((a[name] - b[name]).abs() <= 2e-3 * (1.0 + a[name].abs()), "{name}: {} {}", a[name], b[name]);
+    }
+    assert!(b["ratio/max_deviation/first"] <= 1e-4, "{}", b["ratio/max_deviation/first"]);
+}

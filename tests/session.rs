@@ -1,0 +1,174 @@
+//! The session protocol: steps add up to a run, knobs turn without a reset, and a killed run goes on bit for bit.
+
+use std::fs;
+use std::path::Path;
+
+use artune::config::RunConfig;
+use artune::session::{Command, Event, Metrics, Options, Session, Span, State, start, tools};
+
+/// The tiny family on the CPU, a few small updates, nothing evaluated.
+fn options(out: Option<&Path>) -> Options {
+    let mut config = RunConfig::default();
+    let settings = [
+        ("model", "tiny"),
+        ("updates", "4"),
+        ("prompts", "2"),
+        ("num_generations", "4"),
+        ("eval_every", "0"),
+        ("sample_every", "0"),
+        ("checkpoint_every", "1"),
+    ];
+    config.apply(settings).expect("valid settings");
+    Options { config, device: "cpu".into(), out: out.map(Path::to_owned), ..Options::default() }
+}
+
+/// Waits for an event that `pick` accepts; a failure of the engine fails the test.
+fn wait<T>(session: &Session, mut pick: impl FnMut(&Event) -> Option<T>) -> T {
+    loop {
+        let event = session.wait().expect("the engine lives");
+        if let Event::Failed { error, advice } = &event {
+            panic!("{error}\n{advice}");
+        }
+        if let Some(found) = pick(&event) {
+            return found;
+        }
+    }
+}
+
+fn next_update(session: &Session) -> (u64, Metrics) {
+    wait(session, |e| match e {
+        Event::Update { update, metrics } => Some((*update, metrics.clone())),
+        _ => None,
+    })
+}
+
+fn until(session: &Session, state: State) {
+    wait(session, |e| matches!(e, Event::State(s) if *s == state).then_some(()));
+}
+
+/// Scalars that do not depend on the clock.
+fn timeless(metrics: &Metrics) -> Metrics {
+    metrics
+        .iter()
+        .filter(|(name, _)| !["time", "tokens_per_second", "step_time"].iter().any(|t| name.starts_with(t)))
+        .map(|(name, value)| (name.clone(), *value))
+        .collect()
+}
+
+/// The policy's weights of the newest checkpoint, as the user would export them.
+fn policy(out: &Path) -> Vec<u8> {
+    let path = out.join("policy.safetensors");
+    tools::export(&options(None), out, false, &path).expect("exported");
+    fs::read(path).expect("bytes")
+}
+
+#[test]
+fn a_run_that_was_stopped_and_resumed_equals_one_that_was_not() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let (whole, parts) = (dir.path().join("whole"), dir.path().join("parts"));
+
+    let session = start(Options { autostart: true, ..options(Some(&whole)) });
+    until(&session, State::Finished);
+    session.join();
+
+    let session = start(options(Some(&parts)));
+    until(&session, State::Paused);
+    session.send(Command::Step(Span::Update));
+    next_update(&session);
+    session.send(Command::Step(Span::Update));
+    next_update(&session);
+    // In the middle of the third update: its tokens are thrown away and written again, the same.
+    session.send(Command::Step(Span::Token));
+    session.join();
+    let session = start(Options { resume: true, autostart: true, ..options(Some(&parts)) });
+    let (update, _) = next_update(&session);
+    assert_eq!(update, 3);
+    until(&session, State::Finished);
+    session.join();
+
+    assert!(policy(&whole) == policy(&parts), "the weights differ");
+    let lines = |out: &Path| -> Vec<Metrics> {
+        let text = fs::read_to_string(out.join("metrics.jsonl")).expect("metrics");
+        text.lines().map(|l| timeless(&serde_json::from_str(l).expect("a line of scalars"))).collect()
+    };
+    assert_eq!(lines(&whole), lines(&parts));
+    assert_eq!(lines(&whole).len(), 4);
+}
+
+#[test]
+fn steps_of_every_size_add_up_to_a_run() {
+    let run = start(Options { autostart: true, ..options(None) });
+    let (_, want) = next_update(&run);
+    run.join();
+
+    let session = start(options(None));
+    until(&session, State::Paused);
+    session.send(Command::Step(Span::Token));
+    until(&session, State::Paused);
+    session.send(Command::Step(Span::Phase));
+    until(&session, State::Paused);
+    session.send(Command::Step(Span::Update));
+    let (_, got) = next_update(&session);
+    assert_eq!(timeless(&got), timeless(&want));
+}
+
+#[test]
+fn a_knob_turns_without_a_reset_and_a_wrong_one_is_refused() {
+    let session = start(options(None));
+    until(&session, State::Paused);
+    session.send(Command::Step(Span::Update));
+    next_update(&session);
+    session.send(Command::Set { name: "learning_rate".into(), value: "0".into() });
+    session.send(Command::Set { name: "learning_rat".into(), value: "1".into() });
+    session.send(Command::Set { name: "guidance".into(), value: "2.5".into() });
+    let (mut changed, mut warnings) = (vec![], vec![]);
+    wait(&session, |e| {
+        match e {
+            Event::Changed { name, value } => changed.push(format!("{name}={value}")),
+            Event::Warning(text) => warnings.push(text.clone()),
+            _ => {}
+        }
+        (changed.iter().any(|c| c.starts_with("guidance"))).then_some(())
+    });
+    assert!(changed.contains(&"guidance=2.5".to_string()));
+    assert!(warnings.iter().any(|w| w.contains("learning_rat")), "{warnings:?}");
+    session.send(Command::Step(Span::Update));
+    assert_eq!(next_update(&session).0, 2, "the run went on where it was");
+}
+
+#[test]
+fn a_damaged_checkpoint_gives_way_to_the_one_before_it() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let session = start(Options { autostart: true, ..options(Some(dir.path())) });
+    until(&session, State::Finished);
+    session.join();
+    let newest = dir.path().join("checkpoints/000004.safetensors");
+    let bytes = fs::read(&newest).expect("bytes");
+    fs::write(&newest, &bytes[..bytes.len() / 2]).expect("cut");
+
+    let session = start(Options { resume: true, ..options(Some(dir.path())) });
+    let mut notices = vec![];
+    let update = wait(&session, |e| match e {
+        Event::Notice(text) => {
+            notices.push(text.clone());
+            None
+        }
+        Event::Ready { update, .. } => Some(*update),
+        _ => None,
+    });
+    assert_eq!(update, 3);
+    assert!(notices.iter().any(|n| n.contains("000004") && n.contains("damaged")), "{notices:?}");
+}
+
+#[test]
+fn resuming_nothing_says_what_to_do() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let session = start(Options { resume: true, ..options(Some(dir.path())) });
+    let failed = loop {
+        match session.wait().expect("an event") {
+            Event::Failed { error, .. } => break error,
+            _ => continue,
+        }
+    };
+    assert!(failed.contains("--resume"), "{failed}");
+}

@@ -1,0 +1,125 @@
+//! The method as a whole, on the tiny family and the CPU.
+
+use artune::config::RunConfig;
+use artune::model::weights;
+use artune::rl::trainer::{Outcome, Trainer};
+use artune::session::studio::Studio;
+use artune::session::{Metrics, Options};
+use burn::module::{Module, ModuleMapper, Param};
+use burn::prelude::*;
+
+fn studio(settings: &[(&str, &str)]) -> Studio {
+    let mut config = RunConfig::default();
+    config.apply([("model", "tiny"), ("prompts", "2"), ("num_generations", "4")]).expect("valid");
+    config.apply(settings.iter().copied()).expect("valid");
+    let options = Options { config, device: "cpu".into(), ..Options::default() };
+    pollster::block_on(Studio::open(&options, &Device::flex())).expect("a studio")
+}
+
+fn update(trainer: &mut Trainer) -> Metrics {
+    loop {
+        if let Outcome::Update(metrics) = pollster::block_on(trainer.advance()).expect("an update").outcome {
+            return metrics;
+        }
+    }
+}
+
+fn policy(trainer: &Trainer) -> Vec<u8> {
+    weights::save_bytes(trainer.policy(), false, &[]).expect("bytes")
+}
+
+#[test]
+fn the_ratio_is_one_before_the_first_inner_step_at_every_batch_size() {
+    for (prompts, group, micro) in [("1", "2", "0"), ("3", "5", "4"), ("4", "8", "0"), ("8", "8", "16")] {
+        let mut studio = studio(&[("prompts", prompts), ("num_generations", group), ("micro_batch", micro)]);
+        let metrics = update(&mut studio.trainer);
+        let deviation = metrics["ratio/max_deviation/first"];
+        assert!(deviation <= 1e-6, "{prompts} x {group}, micro-batches of {micro}: {deviation}");
+        assert!(metrics["ratio/max_deviation"] > 0.0, "the second inner step sees moved weights");
+    }
+}
+
+#[test]
+fn micro_batches_make_the_same_update_as_the_whole_batch() {
+    let run = |micro| {
+        let mut studio = studio(&[("micro_batch", micro)]);
+        (update(&mut studio.trainer), update(&mut studio.trainer))
+    };
+    let (whole, parts) = (run("0"), run("3"));
+    for (a, b) in [(&whole.0, &parts.0), (&whole.1, &parts.1)] {
+        for name in ["loss", "kl", "entropy", "grad_norm", "ratio", "reward"] {
+            assert!((a[name] - b[name]).abs() <= 1e-4 * (1.0 + a[name].abs()), "{name}: {} {}", a[name], b[name]);
+        }
+    }
+}
+
+#[test]
+fn the_same_seed_makes_the_same_run_and_another_does_not() {
+    let run = |seed| {
+        let mut studio = studio(&[("seed", seed)]);
+        update(&mut studio.trainer);
+        policy(&studio.trainer)
+    };
+    assert!(run("5") == run("5"));
+    assert!(run("5") != run("6"));
+}
+
+#[test]
+fn a_closed_form_reward_rises_when_it_is_tuned_for() {
+    // The shipped model on one class, paid for redness alone: the plainest thing that tuning can do.
+    let mut studio = studio(&[
+        ("model", "small"),
+        ("classes", "heart"),
+        ("prompts", "1"),
+        ("num_generations", "32"),
+        ("clip_weight", "0"),
+        ("preference_weight", "0"),
+        ("colour_weight", "1"),
+        ("loo_fid_weight", "0"),
+        ("adaptive_entropy", "false"),
+        ("entropy_coef", "0"),
+        ("beta", "0"),
+        ("learning_rate", "0.0005"),
+        ("updates", "12"),
+    ]);
+    let updates: Vec<Metrics> = (0..12).map(|_| update(&mut studio.trainer)).collect();
+    let mean = |u: &[Metrics]| u.iter().map(|m| m["reward"]).sum::<f64>() / u.len() as f64;
+    let (first, last, spread) = (mean(&updates[..2]), mean(&updates[10..]), updates[0]["reward_std"]);
+    println!("redness {first:.4} -> {last:.4}, spread within a group {spread:.4}");
+    assert!(last > first + 0.5 * spread, "redness went from {first:.4} to {last:.4}; spread {spread:.4}");
+}
+
+/// Replaces every number of a network.
+struct Fill(f32);
+
+impl ModuleMapper for Fill {
+    fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
+        let value = self.0;
+        param.map(|t| t.zeros_like() + value)
+    }
+}
+
+#[test]
+fn broken_rewards_are_left_out_counted_and_never_reach_the_weights() {
+    let mut studio = studio(&[("updates", "3")]);
+    let mut family = studio.trainer.family().clone();
+    family.clip = family.clip.map(&mut Fill(f32::NAN));
+    studio.trainer.replace_rewards(&family);
+    let metrics = update(&mut studio.trainer);
+    assert_eq!(metrics["samples_skipped"], 8.0);
+    assert!(metrics.values().all(|v| v.is_finite()), "{metrics:?}");
+    let sum = studio.trainer.policy().tok_embeddings.weight.val().abs().sum().into_scalar::<f32>();
+    assert!(sum.is_finite());
+}
+
+#[test]
+fn a_broken_gradient_skips_the_update_and_says_so() {
+    let mut studio = studio(&[("updates", "3"), ("beta", "3")]);
+    // A reference of NaN makes the penalty, and with it the loss and every gradient, NaN.
+    let broken = studio.trainer.family().prior.clone().map(&mut Fill(f32::NAN));
+    studio.trainer.replace_reference(broken);
+    let before = policy(&studio.trainer);
+    let metrics = update(&mut studio.trainer);
+    assert_eq!(metrics["updates_skipped"], 2.0);
+    assert!(policy(&studio.trainer) == before, "the weights moved");
+}
