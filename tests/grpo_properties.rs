@@ -120,7 +120,7 @@ fn tensor<const D: usize>(data: Vec<f64>, shape: [usize; D]) -> Tensor<D> {
 }
 
 fn values<const D: usize>(t: Tensor<D>) -> Vec<f64> {
-    t.into_data().convert::<f64>().try_to_vec::<f64>().unwrap()
+    t.into_data().convert::<f64>().try_to_vec::<f64>().expect("f64 values")
 }
 
 fn stat(stats: &Tensor<1>, name: &str) -> f64 {

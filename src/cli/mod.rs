@@ -69,10 +69,10 @@ pub struct RunArgs {
     /// `auto`, `cpu`, `gpu`, or an adapter's name or index.
     #[arg(long, default_value = "auto")]
     device: String,
-    /// Pictures to use instead of the embedded ones: DIR/<class name>/*.png|jpg|webp.
+    /// Pictures to use instead of the embedded ones: DIR/CLASS/*.png|jpg|webp.
     #[arg(long, value_name = "DIR")]
     data: Option<PathBuf>,
-    /// Folder whose <role>.safetensors files stand in for the weights that ship.
+    /// Folder whose ROLE.safetensors files stand in for the weights that ship.
     #[arg(long, value_name = "DIR")]
     weights: Option<PathBuf>,
     /// Any parameter of run.toml.
@@ -124,6 +124,13 @@ impl RunArgs {
     }
 }
 
+/// `name`, or the first of `name-2`, `name-3`, … that does not exist: a new window never overwrites an old run.
+fn unused_folder(name: &str) -> PathBuf {
+    let numbered = (2..).map(|n| PathBuf::from(format!("{name}-{n}")));
+    let mut names = std::iter::once(PathBuf::from(name)).chain(numbered);
+    names.find(|folder| !folder.exists()).unwrap_or_else(|| name.into())
+}
+
 /// Reads the arguments and does what they say.
 ///
 /// # Errors
@@ -131,7 +138,9 @@ impl RunArgs {
 pub fn main() -> Result<()> {
     let cli = Cli::parse();
     match cli.verb {
-        None => crate::ui::run(cli.run.options()?),
+        None => {
+            crate::ui::run(Options { out: Some(unused_folder("runs/window")), watched: true, ..cli.run.options()? })
+        }
         Some(Verb::Tune(args)) => tune::run(&args),
         Some(Verb::Sample(args)) => sample::run(&args),
         Some(Verb::Eval(args)) => eval::run(&args),

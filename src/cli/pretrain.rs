@@ -30,7 +30,7 @@ pub struct PretrainArgs {
     /// `auto`, `cpu`, `gpu`, or an adapter's name or index.
     #[arg(long, default_value = "auto")]
     device: String,
-    /// Pictures to use instead of the embedded ones: DIR/<class name>/*.png|jpg|webp.
+    /// Pictures to use instead of the embedded ones: DIR/CLASS/*.png|jpg|webp.
     #[arg(long, value_name = "DIR")]
     data: Option<PathBuf>,
     /// Folder with the networks this one builds upon, instead of those that ship.

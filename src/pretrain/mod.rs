@@ -111,14 +111,17 @@ pub trait Task {
     fn restore(&mut self, _state: serde_json::Value) {}
 }
 
+/// Hears of each step: its number, the number of steps, the scalars; `false` saves and stops.
+pub type Progress<'a> = dyn FnMut(u64, u64, &BTreeMap<String, f64>) -> bool + 'a;
+
 /// Where and how often a training reports.
 pub struct Reporting<'a> {
     /// Folder for `log.jsonl`, `samples/`, `checkpoint.safetensors` and the finished `<role>.safetensors`.
     pub out: PathBuf,
     /// Steps between evaluations, sample grids and checkpoints.
     pub every: u64,
-    /// Called after each step: step, steps, scalars. `false` saves and stops.
-    pub progress: &'a mut dyn FnMut(u64, u64, &BTreeMap<String, f64>) -> bool,
+    /// Called after each step.
+    pub progress: &'a mut Progress<'a>,
     /// Go on from the checkpoint in `out`, if there is one.
     pub resume: bool,
 }

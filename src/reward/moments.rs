@@ -167,7 +167,7 @@ impl Moments {
     /// Quirk of the authors' code (Q4 of our notes): the average is started from `(1 - beta)` times the raw moments
     /// and never debiased, so that its total mass is `1 - beta^(t+1)` after `t` updates instead of 1.
     ///
-    /// In central form, with mass `a`: `m = a μ`, `S = a Σ + a (1-a) μμᵀ`; [`Moments::blend`] then needs no change.
+    /// In central form, with mass `a`: `m = a μ`, `S = a Σ + a (1-a) μμᵀ`; `blend` then needs no change.
     pub fn with_mass(&self, mass: f64) -> Self {
         let d = self.d();
         let second = |value: f64, i: usize, j: usize| mass * (value + (1.0 - mass) * self.mean[i] * self.mean[j]);

@@ -1,5 +1,7 @@
 //! Starting an engine and talking to it.
 
+use std::any::Any;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread::JoinHandle;
 
@@ -84,7 +86,10 @@ fn spawn(options: Options, chosen: Option<Chosen>) -> Session {
     let shown = gallery.clone();
     let body = move || {
         let failed = outbox.clone();
-        if let Err(error) = Engine::open(options, chosen, inbox, outbox, shown).and_then(|mut engine| engine.serve()) {
+        let run = || Engine::open(options, chosen, inbox, outbox, shown).and_then(|mut engine| engine.serve());
+        // A panic in a backend must not leave the face waiting for ever.
+        let result = catch_unwind(AssertUnwindSafe(run)).unwrap_or_else(|panic| Err(anyhow::anyhow!(words(&*panic))));
+        if let Err(error) = result {
             let advice = advice(&error);
             let _ = failed.send(Event::Failed { error: format!("{error:#}"), advice });
         }
@@ -93,4 +98,10 @@ fn spawn(options: Options, chosen: Option<Chosen>) -> Session {
     // burn orders a graphics card's work by thread: one thread owns every tensor. Deep graphs need stack.
     let thread = std::thread::Builder::new().name("engine".into()).stack_size(32 << 20).spawn(body).ok();
     Session { commands, events, thread, gallery }
+}
+
+/// What a panic said.
+fn words(panic: &(dyn Any + Send)) -> String {
+    let text = panic.downcast_ref::<String>().cloned().or_else(|| Some((*panic.downcast_ref::<&str>()?).to_string()));
+    format!("the engine stopped unexpectedly: {}", text.unwrap_or_else(|| "no reason given".into()))
 }

@@ -1,6 +1,5 @@
 //! Pretraining one network of the small family: which task, which settings, which device.
 
-use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use anyhow::Result;
@@ -15,7 +14,7 @@ use crate::pretrain::features::FeaturesTask;
 use crate::pretrain::preference::PreferenceTask;
 use crate::pretrain::prior::PriorTask;
 use crate::pretrain::tokenizer::TokenizerTask;
-use crate::pretrain::{self, Reporting, Schedule, Summary, Task};
+use crate::pretrain::{self, Progress, Reporting, Schedule, Summary, Task};
 
 /// What to train, and how.
 #[derive(Clone, Debug)]
@@ -47,11 +46,12 @@ pub struct Order {
 /// The settings that the shipped weights were trained with.
 pub fn recipe(role: Role) -> Schedule {
     let (steps, batch, learning_rate, weight_decay) = match role {
-        Role::Tokenizer => (2400, 32, 1e-3, 1e-4),
-        Role::Prior => (2400, 32, 1e-3, 0.05),
+        Role::Tokenizer => (1800, 32, 1.5e-3, 1e-4),
+        Role::Prior => (1500, 32, 1.5e-3, 0.05),
         Role::Clip => (1200, 64, 1e-3, 0.05),
-        Role::Preference => (800, 32, 3e-4, 0.05),
-        Role::Features | Role::Judge => (1500, 64, 2e-3, 0.05),
+        Role::Preference => (200, 32, 3e-4, 0.05),
+        Role::Features => (1400, 64, 2e-3, 0.05),
+        Role::Judge => (800, 64, 2e-3, 0.05),
     };
     Schedule { steps, batch, learning_rate, weight_decay, seed: 0 }
 }
@@ -65,7 +65,7 @@ const PERCEPTUAL: f64 = 0.05;
 ///
 /// # Errors
 /// Where the order names what does not exist, or the device or file system fails.
-pub fn train(order: &Order, progress: &mut dyn FnMut(u64, u64, &BTreeMap<String, f64>) -> bool) -> Result<Summary> {
+pub fn train(order: &Order, progress: &mut Progress<'_>) -> Result<Summary> {
     let role = Role::ALL.into_iter().find(|r| r.name() == order.network).ok_or_else(|| {
         let names: Vec<_> = Role::ALL.iter().map(|r| r.name()).collect();
         anyhow::anyhow!("there is no network {:?}; there are {}", order.network, names.join(", "))

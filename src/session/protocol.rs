@@ -22,6 +22,8 @@ pub struct Options {
     pub out: Option<PathBuf>,
     /// Go on from the newest valid checkpoint in `out`.
     pub resume: bool,
+    /// A face looks on: pictures are shown while they are drawn, and nothing is measured before the first update.
+    pub watched: bool,
     /// Start running at once instead of waiting for [`Command::Run`].
     pub autostart: bool,
 }

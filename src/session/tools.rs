@@ -134,7 +134,7 @@ pub struct Timing {
     pub unit: &'static str,
 }
 
-/// A report of [`bench`].
+/// A report of [`bench()`].
 #[derive(Clone, Debug, Serialize)]
 pub struct BenchReport {
     /// The program's version.

@@ -139,7 +139,7 @@ impl Engine {
     pub(super) fn serve(&mut self) -> Result<()> {
         if self.record.is_some() && self.studio.trainer.update() == 0 {
             let config = self.studio.trainer.config();
-            let (evaluate, sheet) = (config.eval_every > 0, config.sample_every > 0);
+            let (evaluate, sheet) = (config.eval_every > 0 && !self.options.watched, config.sample_every > 0);
             if evaluate {
                 self.measure()?;
             }
@@ -237,11 +237,10 @@ impl Engine {
         self.say(Event::Progress { update, phase: phase.into(), done: done.0, total: done.1 });
         let one_token = self.pace == Pace::Step(Span::Token);
         if phase == trainer::Phase::Generate && (one_token || self.last_preview.seconds() > PREVIEW_SECONDS) {
-            // Only a face that takes pictures has an open slot; the command line never does.
-            if self.options.out.is_none() || one_token {
-                if let Some(rollouts) = pollster::block_on(self.studio.trainer.preview())? {
-                    self.show(&rollouts);
-                }
+            if self.options.watched
+                && let Some(rollouts) = pollster::block_on(self.studio.trainer.preview())?
+            {
+                self.show(&rollouts);
             }
             self.last_preview = Stopwatch::start();
         }
@@ -311,6 +310,9 @@ impl Engine {
             temperature: config.temperature,
             seed: config.seed,
         };
+        if self.options.watched {
+            self.say(Event::Notice(format!("measuring {} samples…", request.samples)));
+        }
         let evaluation = pollster::block_on(self.studio.evaluate(&request))?;
         if let Some(record) = &self.record {
             record.line(update, &evaluation.metrics, Some(&evaluation.protocol))?;

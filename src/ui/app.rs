@@ -55,8 +55,7 @@ impl App {
             Event::State(state) => self.bar.set_state(state),
             Event::Progress { update, phase, done, total } => self.bar.progress(update, phase, done, total),
             Event::Update { update, metrics } => {
-                self.bar.update = update;
-                self.bar.seconds = metrics.get("step_time").copied().or(self.bar.seconds);
+                self.bar.completed(update, metrics.get("step_time").copied());
             }
             Event::Evaluation { update, metrics, protocol } => {
                 say(Weight::Notice, text::evaluated(update, &measures(&metrics)));
@@ -67,6 +66,7 @@ impl App {
                 say(Weight::Notice, text::changed(&name, &value));
                 self.controls.changed(&name, &value);
                 self.bar.total = self.controls.count("updates");
+                self.bar.time_anew();
             }
             Event::Saved { path } => say(Weight::Notice, text::saved(&path)),
             Event::Notice(line) => say(Weight::Notice, line),
@@ -117,7 +117,7 @@ impl App {
             .frame(theme::panel(ui, 12, 10))
             .default_size(if wide { 296.0 } else { 252.0 })
             .size_range(220.0..=760.0)
-            .show(ui, |ui| self.curves.show(ui));
+            .show(ui, |ui| self.curves.show(ui, |part| self.controls.is_paid(part)));
         let empty = match self.bar.state {
             _ if self.bar.failed => gallery::Empty::Because(text::NO_ENGINE),
             State::Loading if self.bar.device.is_empty() => gallery::Empty::Until(text::GALLERY_LOADING),

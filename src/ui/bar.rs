@@ -6,6 +6,7 @@ use eframe::egui::{
 };
 
 use super::{text, theme};
+use crate::platform::clock::Stopwatch;
 use crate::session::{Command, Phase, Span, State};
 
 const PHASES: [Phase; 4] = [Phase::Generate, Phase::Reward, Phase::OldLogProb, Phase::Train];
@@ -23,7 +24,9 @@ pub(super) struct Bar {
     /// The phase at hand with its steps done and in all.
     pub(super) phase: Option<(Phase, usize, usize)>,
     /// Seconds per update.
-    pub(super) seconds: Option<f64>,
+    seconds: Option<f64>,
+    /// A clock started when this update was complete, since which nothing has changed the speed.
+    since: Option<(Stopwatch, u64)>,
     /// The run has failed: there is nobody to command.
     pub(super) failed: bool,
     /// An evaluation was asked for and has not come yet.
@@ -44,6 +47,7 @@ impl Default for Bar {
             total: None,
             phase: None,
             seconds: None,
+            since: None,
             failed: false,
             evaluating: false,
             pausing: false,
@@ -58,6 +62,23 @@ impl Bar {
     pub(super) fn set_state(&mut self, state: State) {
         self.state = state;
         self.pausing = false;
+        self.time_anew();
+    }
+
+    /// What was timed so far tells nothing about the speed from now on.
+    pub(super) fn time_anew(&mut self) {
+        self.since = None;
+    }
+
+    /// Takes in that an update is complete. The speed is by the clock, previews and evaluations included; until two
+    /// updates have been timed it is the engine's own `step_time`.
+    pub(super) fn completed(&mut self, update: u64, step_time: Option<f64>) {
+        self.update = update;
+        let (clock, first) = *self.since.get_or_insert_with(|| (Stopwatch::start(), update));
+        self.seconds = match update.saturating_sub(first) {
+            0 => step_time.or(self.seconds),
+            updates => Some(clock.seconds() / updates as f64),
+        };
     }
 
     /// Takes in how far the phase at hand is.

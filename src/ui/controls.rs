@@ -52,6 +52,11 @@ impl Pane {
         self.value(name).parse().ok()
     }
 
+    /// Whether a part of the reward has any weight.
+    pub(super) fn is_paid(&self, part: &str) -> bool {
+        !same(&self.value(&format!("{part}_weight")), "0")
+    }
+
     fn value(&self, name: &str) -> String {
         self.config.get(name).map_or_else(String::new, |value| value.to_string())
     }

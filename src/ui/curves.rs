@@ -39,14 +39,14 @@ impl Pane {
         *self = Self::default();
     }
 
-    /// Draws the pane.
-    pub(super) fn show(&self, ui: &mut Ui) {
+    /// Draws the pane; `paid` tells whether a part of the reward counts.
+    pub(super) fn show(&self, ui: &mut Ui, paid: impl Fn(&str) -> bool) {
         ui.heading(text::CURVES).on_hover_text(text::CURVES_HELP);
         ui.add_space(4.0);
         egui::ScrollArea::vertical().auto_shrink(false).show(ui, |ui| {
             let columns = ((ui.available_width() / NARROWEST) as usize).clamp(1, 3);
             ui.spacing_mut().item_spacing = vec2(8.0, 8.0);
-            let charts = self.charts();
+            let charts = self.charts(paid);
             ui.columns(columns, |columns| {
                 let count = columns.len();
                 for (index, chart) in charts.iter().enumerate() {
@@ -56,8 +56,16 @@ impl Pane {
         });
     }
 
-    /// The charts of [`text::CHARTS`], with one for each part of the reward behind the first.
-    fn charts(&self) -> Vec<Chart<'_>> {
+    /// The charts of [`text::CHARTS`], with one for each part of the reward: those that are paid behind the first, the
+    /// others, which are only measured, at the end.
+    fn charts(&self, paid: impl Fn(&str) -> bool) -> Vec<Chart<'_>> {
+        let part = |name| -> Option<&str> { str::strip_suffix(str::strip_prefix(name, "rewards/")?, "/mean") };
+        let (mut first, last): (Vec<_>, Vec<_>) =
+            self.history.names().filter_map(|name| Some((part(name)?, name))).partition(|(part, _)| paid(part));
+        let draw = |(part, name)| {
+            let (title, help) = text::reward_part(part);
+            Chart { title, help, series: vec![name], evaluation: false }
+        };
         let mut charts = Vec::new();
         for chart in text::CHARTS {
             let series: Vec<&str> = self.history.names().filter(|name| matches(chart.metrics, name)).collect();
@@ -65,14 +73,9 @@ impl Pane {
                 let evaluation = series.first().is_some_and(|name| name.starts_with("eval/"));
                 charts.push(Chart { title: chart.title.into(), help: chart.help.into(), series, evaluation });
             }
-            if charts.len() == 1 {
-                charts.extend(self.history.names().filter_map(|name| {
-                    let part = name.strip_prefix("rewards/")?.strip_suffix("/mean")?;
-                    let (title, help) = text::reward_part(part);
-                    Some(Chart { title, help, series: vec![name], evaluation: false })
-                }));
-            }
+            charts.extend(first.drain(..).map(draw));
         }
+        charts.extend(last.into_iter().map(draw));
         charts
     }
 
@@ -218,13 +221,15 @@ mod tests {
     use crate::session::Event;
 
     #[test]
-    fn every_part_of_the_reward_gets_a_chart_behind_the_reward_itself() {
+    fn parts_of_the_reward_that_are_paid_stand_behind_it_and_the_others_at_the_end() {
         let mut pane = Pane::default();
-        let metrics = [("reward".into(), 1.0), ("rewards/clip/mean".into(), 0.5), ("kl".into(), 0.1)].into();
+        let names = ["reward", "rewards/clip/mean", "rewards/colour/mean", "kl"];
+        let metrics = names.map(|name| (name.to_string(), 1.0)).into();
         pane.history.observe(&Event::Update { update: 1, metrics });
-        let charts = pane.charts();
+        let charts = pane.charts(|part| part == "clip");
         assert_eq!(charts[0].series, ["reward"]);
         assert_eq!(charts[1].title, "Reward: CLIP");
+        assert_eq!(charts.last().map(|chart| chart.title.as_str()), Some("Reward: Colour"));
         assert!(charts.iter().any(|chart| chart.series == ["kl"]));
     }
 

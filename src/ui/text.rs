@@ -51,7 +51,7 @@ pub(super) const ADVANTAGE: &str = "Frames";
 pub(super) const LEGEND_LESS: &str = "less likely";
 pub(super) const LEGEND_MORE: &str = "likelier";
 pub(super) const LEGEND_HELP: &str = "A frame shows the advantage of its picture: how far its reward lies above (blue) or \
-    below (orange) the mean of its row, in standard deviations. Grey: not scored yet.";
+    below (orange) the mean of its row, in standard deviations. Both adds the instance and the distribution advantage. Grey: not scored yet.";
 pub(super) const INSTANCE: &str = "Instance advantage";
 pub(super) const DISTRIBUTION: &str = "Distribution advantage";
 pub(super) const NOT_SCORED: &str = "Not scored yet.";

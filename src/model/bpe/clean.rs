@@ -131,10 +131,10 @@ fn reference(text: &str, strict: bool) -> Option<(char, usize)> {
         return Some((c.unwrap_or('\u{fffd}'), prefix + length + usize::from(closed)));
     }
     let length = text.bytes().take(LONGEST_ENTITY).take_while(u8::is_ascii_alphanumeric).count();
-    if text[length..].starts_with(';') {
-        if let Some(&c) = NAMED.get(&text[..length]) {
-            return Some((c, length + 1));
-        }
+    if text[length..].starts_with(';')
+        && let Some(&c) = NAMED.get(&text[..length])
+    {
+        return Some((c, length + 1));
     }
     if strict {
         return None;

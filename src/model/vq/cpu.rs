@@ -8,6 +8,11 @@ use std::thread;
 
 use super::ops::Norm;
 
+/// A picture's part of an input and of its gradient.
+type Pair<'a> = (&'a [f32], &'a [f32]);
+/// A picture's part of two results.
+type PairMut<'a> = (&'a mut [f32], &'a mut [f32]);
+
 /// Below this many numbers a second thread costs more than it saves.
 const WORTH_A_THREAD: usize = 1 << 16;
 
@@ -137,7 +142,7 @@ impl<'a> Normalization<'a> {
             .zip(grad.chunks_exact(picture))
             .zip(d_x.chunks_exact_mut(picture).zip(weights.chunks_exact_mut(2 * self.channels)))
             .collect();
-        shared(items, x.len(), |((x, grad), (d_x, weights)): ((&[f32], &[f32]), (&mut [f32], &mut [f32]))| {
+        shared(items, x.len(), |((x, grad), (d_x, weights)): (Pair<'_>, PairMut<'_>)| {
             let (d_gamma, d_beta) = weights.split_at_mut(self.channels);
             let (group, width) = (self.group(), self.channels / self.norm.groups);
             for g in 0..self.norm.groups {

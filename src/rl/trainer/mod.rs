@@ -181,7 +181,8 @@ pub struct Trainer {
     class_names: Vec<String>,
     rewards: InstanceRewards,
     loo: LooFid,
-    policy: Transformer,
+    /// The policy as it learns, on the autodiff device.
+    learner: Transformer,
     /// The policy without gradients; refreshed after each inner step.
     acting: Transformer,
     optimizer: ModuleOptimizer,
@@ -203,18 +204,18 @@ impl Trainer {
         loo: LooFid,
         entropy_target: f64,
     ) -> Self {
-        let policy = autodiff_copy(&family, device);
+        let learner = autodiff_copy(&family, device);
         Self {
             rewards: InstanceRewards::new(&family, &class_names),
             optimizer: optimizer(&config),
-            acting: policy.valid(),
+            acting: learner.valid(),
             entropy_target: if config.entropy_target > 0.0 { config.entropy_target } else { entropy_target },
             config,
             family,
             device: device.clone(),
             class_names,
             loo,
-            policy,
+            learner,
             update: 0,
             stage: Stage::Idle,
         }
@@ -293,13 +294,13 @@ impl Trainer {
         let wrong = |e: &dyn std::fmt::Display| TrainError::State(e.to_string());
         let record = burn::store::ModuleRecord::from_bytes(burn::tensor::Bytes::from_bytes_vec(state.policy))
             .map_err(|e| wrong(&e))?;
-        let policy = autodiff_copy(&self.family, &self.device).try_load_record(record).map_err(|e| wrong(&e))?;
+        let learner = autodiff_copy(&self.family, &self.device).try_load_record(record).map_err(|e| wrong(&e))?;
         // The record carries the parameters' ids, by which the optimiser's moments are found: the policy comes first.
         self.optimizer = optimizer(&self.config)
             .from_bytes(burn::tensor::Bytes::from_bytes_vec(state.optimizer))
             .map_err(|e| wrong(&e))?;
-        self.acting = policy.valid();
-        self.policy = policy;
+        self.acting = learner.valid();
+        self.learner = learner;
         self.loo.set_ema(state.moments)?;
         self.entropy_target = state.entropy_target;
         self.update = state.update;

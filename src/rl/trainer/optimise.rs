@@ -86,7 +86,7 @@ impl Trainer {
             let vector = |t: &Tensor<1>| t.clone().narrow(0, rows.start, rows.len()).autodiff();
             let tokens = prepared.scored.tokens.clone().narrow(0, rows.start, rows.len()).autodiff();
             let labels = self.labels(&prepared.scored.classes[rows.clone()], &dropped[rows.clone()]).autodiff();
-            let (logp, entropy) = grpo::token_log_probs(teacher_forced(&self.policy, labels, tokens.clone()), tokens);
+            let (logp, entropy) = grpo::token_log_probs(teacher_forced(&self.learner, labels, tokens.clone()), tokens);
             let output = grpo::loss(
                 &loss_config,
                 LossInput {
@@ -106,10 +106,10 @@ impl Trainer {
                 Some(sum) => grpo::merge_stats(sum, part),
                 None => part,
             });
-            accumulator.accumulate(&self.policy, GradientsParams::from_grads(output.total.backward(), &self.policy));
+            accumulator.accumulate(&self.learner, GradientsParams::from_grads(output.total.backward(), &self.learner));
         }
         let grads = accumulator.grads();
-        let norm = gradient::squared_norm(&self.policy, &grads);
+        let norm = gradient::squared_norm(&self.learner, &grads);
         let packed = Tensor::cat(stats.into_iter().chain(norm).collect(), 0);
         let read = read(packed).await?;
         let (stats, squared) = read.split_at(read.len() - 1);
@@ -117,9 +117,9 @@ impl Trainer {
         // The gate before the weights: one broken number anywhere makes the loss or the norm not finite.
         if norm.is_finite() && stats.iter().all(|s| s.is_finite()) {
             let factor = (self.config.max_grad_norm / (norm + 1e-6)).min(1.0);
-            let grads = gradient::scale(&self.policy, grads, factor);
-            self.policy = self.optimizer.step(self.config.learning_rate, self.policy.clone(), grads);
-            self.acting = self.policy.valid();
+            let grads = gradient::scale(&self.learner, grads, factor);
+            self.learner = self.optimizer.step(self.config.learning_rate, self.learner.clone(), grads);
+            self.acting = self.learner.valid();
             let mut row = [0.0; grpo::STATS.len()];
             row.iter_mut().zip(stats).for_each(|(to, &from)| *to = from as f64);
             prepared.stats.push(row);
