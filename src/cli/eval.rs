@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use anyhow::Result;
 
-use super::RunArgs;
+use super::ModelArgs;
 use crate::session::evaluate::Request;
 use crate::session::tools;
 
@@ -12,7 +12,10 @@ use crate::session::tools;
 #[derive(Clone, Debug, clap::Args)]
 pub struct EvalArgs {
     #[command(flatten)]
-    run: RunArgs,
+    model: ModelArgs,
+    /// Names the random numbers.
+    #[arg(long, default_value_t = 0)]
+    seed: u64,
     /// Run folder whose newest checkpoint is measured; without it, the untouched model.
     #[arg(long, value_name = "DIR")]
     from: Option<PathBuf>,
@@ -20,8 +23,8 @@ pub struct EvalArgs {
     #[arg(long, conflicts_with = "from")]
     networks: bool,
     /// Pictures to draw.
-    #[arg(long, default_value_t = 512)]
-    samples: usize,
+    #[arg(long, default_value_t = 512, value_parser = clap::value_parser!(u64).range(16..=50_000))]
+    samples: u64,
     /// Classifier-free guidance; 1 is none.
     #[arg(long, default_value_t = 1.0)]
     guidance: f64,
@@ -38,16 +41,15 @@ pub struct EvalArgs {
 /// # Errors
 /// Where nothing can be measured.
 pub fn run(args: &EvalArgs) -> Result<()> {
-    let options = args.run.options()?;
+    let options = args.model.options();
     let (metrics, protocol) = if args.networks {
-        let protocol = "held-out names (a tenth of each class's), plain on white; see docs/model_card.md".to_string();
-        (tools::evaluate_networks(&options)?, protocol)
+        tools::evaluate_networks(&options)?
     } else {
         let request = Request {
-            samples: args.samples,
+            samples: args.samples as usize,
             guidance: args.guidance,
             temperature: args.temperature,
-            seed: args.run.seed.unwrap_or(0),
+            seed: args.seed,
         };
         let evaluation = tools::evaluate(&options, args.from.as_deref(), &request)?;
         (evaluation.metrics, evaluation.protocol)

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use anyhow::Result;
 
-use super::RunArgs;
+use super::ModelArgs;
 use crate::session::tools;
 
 /// Arguments of `artune export`.
@@ -19,7 +19,7 @@ pub struct ExportArgs {
     #[arg(long)]
     half: bool,
     #[command(flatten)]
-    run: RunArgs,
+    model: ModelArgs,
 }
 
 /// Runs `artune export`.
@@ -27,7 +27,7 @@ pub struct ExportArgs {
 /// # Errors
 /// Where the run has no checkpoint or the file cannot be written.
 pub fn run(args: &ExportArgs) -> Result<()> {
-    tools::export(&args.run.options()?, &args.run_folder, args.half, &args.out)?;
+    tools::export(&args.model.options(), &args.run_folder, args.half, &args.out)?;
     println!("{}", args.out.display());
     Ok(())
 }

@@ -10,24 +10,41 @@ pub mod progress;
 pub mod sample;
 pub mod tune;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::Result;
 use clap::{Args, Parser, Subcommand};
 
 use crate::config::RunConfig;
+use crate::platform::files::unused_folder;
 use crate::session::Options;
 
 /// Tune autoregressive image models with reinforcement learning, live, on any GPU.
 ///
 /// Without a verb, a window opens. `artune tune` does the same job without one.
 #[derive(Debug, Parser)]
-#[command(name = "artune", version, about, long_about)]
+#[command(name = "artune", version, about, long_about, args_conflicts_with_subcommands = true)]
 pub struct Cli {
     #[command(subcommand)]
     verb: Option<Verb>,
     #[command(flatten)]
+    window: WindowArgs,
+}
+
+/// Arguments of the window.
+#[derive(Debug, Args)]
+struct WindowArgs {
+    #[command(flatten)]
     run: RunArgs,
+    /// Run folder; without it the first unused of runs/window, runs/window-2, …
+    #[arg(long, value_name = "DIR")]
+    out: Option<PathBuf>,
+    /// Go on from the newest valid checkpoint in the run folder.
+    #[arg(long, requires = "out")]
+    resume: bool,
+    /// Run at once, save a picture of the window after `--updates`, and close it.
+    #[arg(long, value_name = "PNG")]
+    screenshot: Option<PathBuf>,
 }
 
 /// What the program can do.
@@ -54,9 +71,9 @@ enum Verb {
 /// What every run needs to know.
 #[derive(Clone, Debug, Default, Args)]
 pub struct RunArgs {
-    /// Named settings to start from; `artune presets` lists them.
-    #[arg(long, default_value = "full")]
-    preset: String,
+    /// Named settings to start from (`full` where nothing is said); `artune presets` lists them.
+    #[arg(long)]
+    preset: Option<String>,
     /// A run.toml to start from instead of a preset.
     #[arg(long, value_name = "FILE", conflicts_with = "preset")]
     config: Option<PathBuf>,
@@ -75,9 +92,31 @@ pub struct RunArgs {
     /// Folder whose ROLE.safetensors files stand in for the weights that ship.
     #[arg(long, value_name = "DIR")]
     weights: Option<PathBuf>,
-    /// Any parameter of run.toml.
+    /// Any parameter, as `artune presets --parameters` lists them.
     #[arg(long = "set", value_name = "KEY=VALUE")]
     set: Vec<String>,
+}
+
+/// What a job on a model needs to know: a run brings everything else itself.
+#[derive(Clone, Debug, Args)]
+pub struct ModelArgs {
+    /// `auto`, `cpu`, `gpu`, or an adapter's name or index.
+    #[arg(long, default_value = "auto")]
+    device: String,
+    /// Pictures to use instead of the embedded ones (or the run's own): DIR/CLASS/*.png|jpg|webp.
+    #[arg(long, value_name = "DIR")]
+    data: Option<PathBuf>,
+    /// Folder whose ROLE.safetensors files stand in for the weights that ship.
+    #[arg(long, value_name = "DIR")]
+    weights: Option<PathBuf>,
+}
+
+impl ModelArgs {
+    /// The options of a job.
+    pub fn options(&self) -> Options {
+        let Self { device, data, weights } = self.clone();
+        Options { device, data, weights, ..Options::default() }
+    }
 }
 
 impl RunArgs {
@@ -91,22 +130,32 @@ impl RunArgs {
                 let text = std::fs::read_to_string(path).map_err(|e| anyhow::anyhow!("{}: {e}", path.display()))?;
                 RunConfig::from_toml(&text)?
             }
-            None => RunConfig::preset(&self.preset)?,
+            None => RunConfig::preset(self.preset())?,
         };
-        if let Some(updates) = self.updates {
-            config.updates = updates;
-        }
-        if let Some(seed) = self.seed {
-            config.seed = seed;
-        }
-        let pairs = self.set.iter().map(|pair| {
+        let changes = self.changes()?;
+        config.apply(changes.iter().map(|(name, value)| (name.as_str(), value.as_str())))?;
+        Ok(config)
+    }
+
+    /// Name of the preset in force.
+    pub fn preset(&self) -> &str {
+        self.preset.as_deref().unwrap_or("full")
+    }
+
+    /// Single parameters that the arguments name.
+    ///
+    /// # Errors
+    /// Where one is not of the form KEY=VALUE.
+    fn changes(&self) -> Result<Vec<(String, String)>> {
+        let mut changes = vec![];
+        changes.extend(self.updates.map(|updates| ("updates".to_string(), updates.to_string())));
+        changes.extend(self.seed.map(|seed| ("seed".to_string(), seed.to_string())));
+        for pair in &self.set {
             let (name, value) =
                 pair.split_once('=').ok_or_else(|| anyhow::anyhow!("--set wants KEY=VALUE, got {pair:?}"))?;
-            Ok((name.trim(), value.trim()))
-        });
-        config.apply(pairs.collect::<Result<Vec<_>>>()?)?;
-        config.validate()?;
-        Ok(config)
+            changes.push((name.trim().to_string(), value.trim().to_string()));
+        }
+        Ok(changes)
     }
 
     /// The options of a session.
@@ -116,6 +165,7 @@ impl RunArgs {
     pub fn options(&self) -> Result<Options> {
         Ok(Options {
             config: self.config()?,
+            changes: self.changes()?,
             device: self.device.clone(),
             data: self.data.clone(),
             weights: self.weights.clone(),
@@ -124,11 +174,16 @@ impl RunArgs {
     }
 }
 
-/// `name`, or the first of `name-2`, `name-3`, … that does not exist: a new window never overwrites an old run.
-fn unused_folder(name: &str) -> PathBuf {
-    let numbered = (2..).map(|n| PathBuf::from(format!("{name}-{n}")));
-    let mut names = std::iter::once(PathBuf::from(name)).chain(numbered);
-    names.find(|folder| !folder.exists()).unwrap_or_else(|| name.into())
+/// A run that is gone on with keeps its own settings: says so where others were asked for, and which may be changed.
+///
+/// # Errors
+/// Where `--preset` or `--config` is given together with `--resume`.
+fn check_resume(run: &RunArgs) -> Result<()> {
+    anyhow::ensure!(
+        run.preset.is_none() && run.config.is_none(),
+        "a resumed run keeps its own settings: leave out --preset and --config (single live ones change with --set)"
+    );
+    Ok(())
 }
 
 /// Reads the arguments and does what they say.
@@ -138,9 +193,7 @@ fn unused_folder(name: &str) -> PathBuf {
 pub fn main() -> Result<()> {
     let cli = Cli::parse();
     match cli.verb {
-        None => {
-            crate::ui::run(Options { out: Some(unused_folder("runs/window")), watched: true, ..cli.run.options()? })
-        }
+        None => window(&cli.window),
         Some(Verb::Tune(args)) => tune::run(&args),
         Some(Verb::Sample(args)) => sample::run(&args),
         Some(Verb::Eval(args)) => eval::run(&args),
@@ -150,6 +203,22 @@ pub fn main() -> Result<()> {
         Some(Verb::Devices(args)) => devices::run(&args),
         Some(Verb::Bench(args)) => bench::run(&args),
     }
+}
+
+fn window(args: &WindowArgs) -> Result<()> {
+    let mut options = Options { watched: true, resume: args.resume, ..args.run.options()? };
+    if args.resume {
+        check_resume(&args.run)?;
+    }
+    options.autostart = args.screenshot.is_some();
+    options.out = Some(match &args.out {
+        Some(out) => {
+            tune::check_folder(out, args.resume)?;
+            out.clone()
+        }
+        None => unused_folder(Path::new("runs/window")),
+    });
+    crate::ui::run(options, args.screenshot.clone())
 }
 
 #[cfg(test)]
@@ -165,7 +234,7 @@ mod tests {
 
     #[test]
     fn arguments_override_the_preset_and_a_wrong_name_is_named() {
-        let args = |extra: &[&str]| Cli::try_parse_from([&["artune"], extra].concat()).expect("parses").run;
+        let args = |extra: &[&str]| Cli::try_parse_from([&["artune"], extra].concat()).expect("parses").window.run;
         let config =
             args(&["--preset", "instance-only", "--seed", "7", "--set", "guidance=2"]).config().expect("valid");
         assert_eq!((config.seed, config.guidance, config.loo_fid_weight), (7, 2.0, 0.0));

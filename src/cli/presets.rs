@@ -6,7 +6,7 @@ use std::io::Write as _;
 use serde_json::{Map, Value};
 
 use super::devices::wrapped;
-use crate::config::{PRESETS, Preset};
+use crate::config::{PARAMS, PRESETS, Preset};
 
 /// List the presets: what each shows and which settings it changes.
 #[derive(clap::Args, Clone, Debug, Default)]
@@ -14,6 +14,9 @@ pub struct Args {
     /// Write JSON for scripts
     #[arg(long)]
     pub json: bool,
+    /// List every parameter instead: what it does, its values, its default
+    #[arg(long)]
+    pub parameters: bool,
 }
 
 /// Writes the list to standard output.
@@ -21,7 +24,9 @@ pub struct Args {
 /// # Errors
 /// Where standard output cannot be written.
 pub fn run(args: &Args) -> anyhow::Result<()> {
-    let text = if args.json {
+    let text = if args.parameters {
+        if args.json { serde_json::to_string_pretty(PARAMS)? + "\n" } else { parameters() }
+    } else if args.json {
         let all: Vec<Value> = PRESETS.iter().map(json).collect();
         serde_json::to_string_pretty(&all)? + "\n"
     } else {
@@ -29,6 +34,26 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
     };
     std::io::stdout().write_all(text.as_bytes())?;
     Ok(())
+}
+
+/// Every parameter with its permitted values, default and meaning.
+pub fn parameters() -> String {
+    let mut text =
+        String::from("Parameters (--set KEY=VALUE, run.toml); those marked * may be turned while running:\n");
+    let mut group = "";
+    for param in PARAMS {
+        if param.group != group {
+            group = param.group;
+            text += &format!("\n{group}\n");
+        }
+        let unit = if param.unit.is_empty() { String::new() } else { format!(" {}", param.unit) };
+        let live = if param.live { "*" } else { "" };
+        text += &format!("  {}{live} = {}{unit}  ({})\n", param.name, param.default, param.kind);
+        for line in wrapped(param.doc, 100) {
+            text += &format!("      {line}\n");
+        }
+    }
+    text
 }
 
 fn json(preset: &Preset) -> Value {
@@ -56,6 +81,14 @@ fn table() -> Result<String, std::fmt::Error> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn every_parameter_is_listed_with_its_default() {
+        let text = parameters();
+        for param in PARAMS {
+            assert!(text.contains(&format!("{}", param.default)) && text.contains(param.name), "{}", param.name);
+        }
+    }
 
     #[test]
     fn every_preset_is_listed_with_its_settings() {

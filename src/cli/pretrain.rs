@@ -90,7 +90,7 @@ pub fn run(args: &PretrainArgs) -> Result<()> {
             .collect();
         if !held_out.is_empty() {
             let line = format!("step {step:>6}  loss {loss:.4}  held out: {}", held_out.join(", "));
-            if bar.is_hidden() { println!("{line}") } else { bar.println(line) }
+            bar.suspend(|| println!("{line}"));
         }
         !stop.load(Ordering::Relaxed)
     })?;

@@ -4,14 +4,17 @@ use std::path::PathBuf;
 
 use anyhow::Result;
 
-use super::RunArgs;
+use super::ModelArgs;
 use crate::session::tools::{self, Sheet};
 
 /// Arguments of `artune sample`.
 #[derive(Clone, Debug, clap::Args)]
 pub struct SampleArgs {
     #[command(flatten)]
-    run: RunArgs,
+    model: ModelArgs,
+    /// Names the random numbers.
+    #[arg(long, default_value_t = 0)]
+    seed: u64,
     /// Run folder whose newest checkpoint is drawn from; without it, the untouched model.
     #[arg(long, value_name = "DIR")]
     from: Option<PathBuf>,
@@ -19,8 +22,8 @@ pub struct SampleArgs {
     #[arg(long, default_value = "all")]
     classes: String,
     /// Pictures of each class.
-    #[arg(long, default_value_t = 8)]
-    per_class: usize,
+    #[arg(long, default_value_t = 8, value_parser = clap::value_parser!(u64).range(1..=1000))]
+    per_class: u64,
     /// Classifier-free guidance; 1 is none.
     #[arg(long, default_value_t = 1.0)]
     guidance: f64,
@@ -45,15 +48,15 @@ pub struct SampleArgs {
 pub fn run(args: &SampleArgs) -> Result<()> {
     let sheet = Sheet {
         classes: args.classes.clone(),
-        per_class: args.per_class,
+        per_class: args.per_class as usize,
         guidance: args.guidance,
         temperature: args.temperature,
         top_k: args.top_k,
         top_p: args.top_p,
-        seed: args.run.seed.unwrap_or(0),
+        seed: args.seed,
         path: args.png.clone(),
     };
-    tools::sample(&args.run.options()?, args.from.as_deref(), &sheet)?;
-    println!("{}", args.png.display());
+    let rows = tools::sample(&args.model.options(), args.from.as_deref(), &sheet)?;
+    println!("{}\nrows from the top: {}", args.png.display(), rows.join(", "));
     Ok(())
 }

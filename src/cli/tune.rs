@@ -1,6 +1,8 @@
 //! `artune tune`: the main job, without a window.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use anyhow::{Result, bail};
 use clap::Args;
@@ -10,6 +12,7 @@ use crate::session::{Command, Event, Metrics, Options, Phase, start};
 
 /// Arguments of `artune tune`.
 #[derive(Clone, Debug, Args)]
+#[command(after_long_help = super::presets::parameters())]
 pub struct TuneArgs {
     #[command(flatten)]
     run: RunArgs,
@@ -32,64 +35,88 @@ pub fn run(args: &TuneArgs) -> Result<()> {
     let options = args.run.options()?;
     let out = match &args.out {
         Some(out) => out.clone(),
-        None => PathBuf::from(format!("runs/{}-{}", args.run.preset, options.config.seed)),
+        None => PathBuf::from(format!("runs/{}-{}", args.run.preset(), options.config.seed)),
     };
-    if !args.resume && out.join("checkpoints").is_dir() {
-        bail!("{} already holds a run; add --resume to go on with it, or choose another --out", out.display());
+    check_folder(&out, args.resume)?;
+    if args.resume && args.out.is_some() {
+        super::check_resume(&args.run)?;
     }
     let session = start(Options { out: Some(out.clone()), resume: args.resume, autostart: true, ..options });
     let commands = session.sender();
     // The first Ctrl-C saves and ends; a second one, for the impatient, ends at once.
-    let mut pressed = false;
+    let interrupted = Arc::new(AtomicBool::new(false));
+    let pressed = interrupted.clone();
     ctrlc::set_handler(move || {
-        if std::mem::replace(&mut pressed, true) {
-            std::process::exit(130);
+        if pressed.swap(true, Ordering::Relaxed) {
+            std::process::exit(INTERRUPTED);
         }
         eprintln!("\nsaving after this step…");
         let _ = commands.send(Command::Quit);
     })?;
 
-    let mut report = Report { json: args.json, bar: None, total: 0, first: None, last: None };
+    let mut report = Report { json: args.json, bar: None, total: 0, update: 0, measured: false };
     let mut failure = None;
-    let mut update = 0;
     while let Some(event) = session.wait() {
         if args.json {
             println!("{}", serde_json::to_string(&event)?);
         }
         match &event {
-            Event::Update { update: n, .. } => update = *n,
             Event::State(crate::session::State::Finished) => session.send(Command::Quit),
-            Event::Failed { error, advice } => failure = Some(format!("{error}\n{advice}")),
+            Event::Failed { error, advice } => failure = Some(format!("{error}\n{advice}").trim_end().to_string()),
             Event::State(crate::session::State::Ended) => break,
             _ => {}
         }
         report.observe(&event);
     }
     session.join();
-    report.close(&out, update);
-    match failure {
-        Some(failure) => bail!(failure),
-        None => Ok(()),
+    if let Some(failure) = failure {
+        report.bar.inspect(|bar| bar.finish_and_clear());
+        bail!(failure);
     }
+    report.close(&out);
+    if interrupted.load(Ordering::Relaxed) {
+        std::process::exit(INTERRUPTED);
+    }
+    Ok(())
+}
+
+/// Exit code after Ctrl-C, as a shell has it.
+const INTERRUPTED: i32 = 130;
+
+/// Refuses a folder that holds a run, unless it is to be resumed.
+///
+/// # Errors
+/// A sentence that says so.
+pub fn check_folder(out: &Path, resume: bool) -> Result<()> {
+    if !resume && out.join("checkpoints").is_dir() {
+        bail!("{} already holds a run; add --resume to go on with it, or choose another --out", out.display());
+    }
+    Ok(())
 }
 
 struct Report {
     json: bool,
     bar: Option<indicatif::ProgressBar>,
     total: u64,
-    first: Option<Metrics>,
-    last: Option<Metrics>,
+    update: u64,
+    /// The protocol of the figures has been told.
+    measured: bool,
 }
 
 impl Report {
     fn observe(&mut self, event: &Event) {
+        match event {
+            Event::Ready { config, update, .. } => (self.total, self.update) = (config.updates, *update),
+            Event::Changed { name, value } if name == "updates" => self.total = value.parse().unwrap_or(self.total),
+            Event::Update { update, .. } => self.update = *update,
+            _ => {}
+        }
         if self.json {
             return;
         }
         match event {
             Event::Ready { device, model, config, update, .. } => {
                 self.line(&format!("device  {device}\nmodel   {model}"));
-                self.total = config.updates;
                 let bar = progress::bar(config.updates);
                 bar.set_position(*update);
                 bar.reset_eta();
@@ -108,12 +135,10 @@ impl Report {
                 }
             }
             Event::Evaluation { update, metrics, protocol } => {
-                if self.first.is_none() {
+                if !std::mem::replace(&mut self.measured, true) {
                     self.line(&format!("measured by {protocol}"));
-                    self.first = Some(metrics.clone());
                 }
                 self.line(&format!("after update {update}: {}", figures(metrics)));
-                self.last = Some(metrics.clone());
             }
             Event::Notice(text) => self.line(text),
             Event::Warning(text) => self.line(&format!("warning: {text}")),
@@ -123,24 +148,30 @@ impl Report {
 
     fn line(&self, text: &str) {
         match &self.bar {
-            Some(bar) if !bar.is_hidden() => bar.println(text),
-            _ => println!("{text}"),
+            // On standard output, where a pipe finds it; the bar is on the other.
+            Some(bar) => bar.suspend(|| println!("{text}")),
+            None => println!("{text}"),
         }
     }
 
-    fn close(&self, out: &Path, update: u64) {
+    fn close(&self, out: &Path) {
         if let Some(bar) = &self.bar {
             bar.finish_and_clear();
         }
         if self.json {
             return;
         }
-        if let (Some(first), Some(last)) = (&self.first, &self.last) {
-            println!("\nbefore  {}\nafter   {}", figures(first), figures(last));
+        // From the summary, which also knows what earlier sessions of this run measured.
+        let summary = std::fs::read_to_string(out.join("summary.json")).unwrap_or_default();
+        let summary: serde_json::Value = serde_json::from_str(&summary).unwrap_or_default();
+        let measured = |when: &str| serde_json::from_value::<Metrics>(summary[when]["metrics"].clone()).ok();
+        if let (Some(before), Some(after)) = (measured("before"), measured("after")) {
+            println!("\nbefore  {}\nafter   {}", figures(&before), figures(&after));
         }
         println!("\nrun folder {} (samples/, metrics.jsonl, summary.json)", out.display());
-        if update < self.total {
-            println!("stopped after update {update} of {}; go on with the same command and --resume", self.total);
+        if self.update < self.total {
+            let done = format!("stopped after update {} of {}", self.update, self.total);
+            println!("{done}; go on with: artune tune --resume --out {}", out.display());
         }
     }
 }
@@ -153,13 +184,14 @@ fn update_line(update: u64, total: u64, m: &Metrics) -> String {
         .map(|p| format!("{} {:.0}", p.name(), get(&format!("tokens_per_second/{}", p.name()))))
         .collect();
     format!(
-        "{update:>4}/{total} reward {:.4} (clip {:.3}, preference {:.3}) diversity {:.3} entropy {:.2} kl {:.4} {:.1} s [tok/s: {}]",
+        "{update:>4}/{total} reward {:.4} (clip {:.3}, preference {:.3}) diversity {:.3} entropy {:.2} kl {:.4} first ratio 1±{:.0e} {:.1} s [tok/s: {}]",
         get("reward"),
         get("rewards/clip/mean"),
         get("rewards/preference/mean"),
         get("diversity"),
         get("entropy"),
         get("kl"),
+        get("ratio/max_deviation/first"),
         get("step_time"),
         phases.join(", "),
     )

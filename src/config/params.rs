@@ -91,10 +91,11 @@ params! {
         model: String = "small", Kind::Choice(&["small", "tiny"]), "", fixed;
     }
     "Rollout" {
-        /// Distinct class prompts in each update (paper code: 12).
-        prompts: u64 = 8, int(1, 64), "prompts", live;
+        /// Class prompts in each update, without repeats while there are classes left. All sixteen by default: rewards of
+        /// two updates then compare, and the distribution reward sees every class (paper code: 12 of 1,000).
+        prompts: u64 = 16, int(1, 64), "prompts", live;
         /// Samples per prompt, G: each is judged against the others of its prompt (TRL name; paper code: 12).
-        num_generations: u64 = 8, int(2, 64), "samples", fixed;
+        num_generations: u64 = 4, int(2, 64), "samples", fixed;
         /// Classifier-free guidance of the samples to learn from: 1 is off, more follows the class more closely
         /// (paper code: 1.5). Log-probabilities are always taken unguided, so that guidance is learnt into the weights.
         guidance: f64 = 1.5, linear(0.0, 8.0), "", live;
@@ -104,7 +105,7 @@ params! {
         top_k: u64 = 0, int(0, 16_384), "tokens", live;
         /// Draw only from the likeliest tokens that together reach this probability; 1 is off (paper code: 1).
         top_p: f64 = 1.0, linear(0.01, 1.0), "", live;
-        /// Guide only the first tokens, up to this position; -1 guides all (LlamaGen: -1).
+        /// With n above -1, guide only the first n + 2 tokens (LlamaGen's rule); -1 guides all (LlamaGen: -1).
         cfg_interval: i64 = -1, int(-1, 4096), "tokens", live;
     }
     "Optimiser" {
@@ -135,7 +136,8 @@ params! {
         epsilon_high: f64 = 0.2, linear(0.0, 2.0), "", live;
         /// Weight of the KL divergence that ties the model to its pretrained self (TRL name; paper code: 3).
         beta: f64 = 3.0, linear(0.0, 20.0), "", live;
-        /// Divide each group's advantages by their standard deviation (TRL name; paper code: yes).
+        /// Divide each group's instance advantages by their standard deviation (TRL name; paper code: yes). Those of
+        /// the distribution reward always are.
         scale_rewards: bool = true, Kind::Bool, "", live;
         /// Added to that standard deviation, so that equal rewards do not blow up (paper code: 1e-4).
         advantage_eps: f64 = 1e-4, log(1e-8, 1.0), "", live;
@@ -145,7 +147,7 @@ params! {
         clip_weight: f64 = 1.0, linear(-10.0, 10.0), "", live;
         /// Weight of the preference score, our small stand-in for a model of human taste (paper code: 1).
         preference_weight: f64 = 1.0, linear(-10.0, 10.0), "", live;
-        /// Weight of colourfulness; below 0 rewards grey (ours, for learning).
+        /// Weight of redness: how near the mean colour is to pure red; below 0 rewards cyan (ours, for learning).
         colour_weight: f64 = 0.0, linear(-10.0, 10.0), "", live;
         /// Weight of brightness; below 0 rewards darkness (ours, for learning).
         brightness_weight: f64 = 0.0, linear(-10.0, 10.0), "", live;
@@ -186,14 +188,14 @@ params! {
         entropy_decay_from: f64 = 0.85, linear(0.0, 1.0), "of the run", live;
     }
     "Evaluation" {
-        /// Measure held-out distance, diversity and the rest after every so many updates; 0 only at both ends (ours).
+        /// Measure held-out distance, diversity and the rest before the first update and after every so many; 0 never (ours).
         eval_every: u64 = 20, int(0, 10_000), "updates", live;
         /// Pictures drawn for each evaluation: more is surer and slower, and only equal numbers compare (ours).
         eval_samples: u64 = 256, int(16, 50_000), "pictures", fixed;
         /// Guidance of the pictures evaluated: 1 is none, which shows what the weights alone have learnt (ours).
         eval_guidance: f64 = 1.0, linear(0.0, 8.0), "", fixed;
-        /// Save a grid of pictures, of the same seeds each time, after every so many updates; 0 only at both ends
-        /// (ours).
+        /// Save a grid of pictures, of the same seeds each time, before the first update and after every so many;
+        /// 0 never (ours).
         sample_every: u64 = 10, int(0, 10_000), "updates", live;
         /// Save a checkpoint after every so many updates; 0 only at the end (ours).
         checkpoint_every: u64 = 10, int(0, 10_000), "updates", live;

@@ -30,6 +30,14 @@ impl Default for AugmentConfig {
     }
 }
 
+impl AugmentConfig {
+    /// What the prior is to draw: every change there is, but gently, and mostly on white. A generator spends its
+    /// capacity on all it is shown; networks that only look at pictures are the better for more.
+    pub fn gentle() -> Self {
+        Self { flip: 0.5, rotation: 4.0, scale: (0.95, 1.05), shift: 0.75, white: 0.7, solid: 0.2 }
+    }
+}
+
 /// What stands behind a picture.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Background {

@@ -124,6 +124,10 @@ fn load(path: &Path, side: usize) -> Result<Vec<u8>, PictureError> {
         let unknown = std::io::Error::new(std::io::ErrorKind::Unsupported, "only png, jpg, jpeg and webp files are");
         return Err(unknown.into());
     }
+    // A pipe would be waited for without end.
+    if !fs::metadata(path)?.is_file() {
+        return Err(std::io::Error::new(std::io::ErrorKind::Unsupported, "not a file").into());
+    }
     let file = File::open(path)?;
     let bytes = file.metadata()?.len();
     if bytes > MAX_FILE {

@@ -59,6 +59,17 @@ pub enum DataError {
     /// The asked side cannot be used.
     #[error("pictures of side {0} cannot be made (4 to 1024)")]
     Side(usize),
+    /// The pictures are of other classes than the networks know.
+    #[error("the pictures and the networks are of different classes{}{}; rename the folders, or train a family for \
+        these pictures: `artune pretrain NETWORK --data DIR --weights FAMILY --out FAMILY/NETWORK` for features, \
+        tokenizer, prior, clip, preference and judge, in this order, then pass --weights FAMILY",
+        listed("only the pictures have", .unknown), listed("only the networks know", .missing))]
+    Classes {
+        /// Classes of the pictures that the networks do not know.
+        unknown: Vec<String>,
+        /// Classes of the networks that have no picture.
+        missing: Vec<String>,
+    },
     /// A picture could not be written as PNG.
     #[error("cannot encode a picture: {0}")]
     Encode(#[from] image::ImageError),
@@ -70,6 +81,11 @@ pub enum DataError {
         /// What the system said.
         source: std::io::Error,
     },
+}
+
+/// `; what: a, b`, or nothing for an empty list.
+fn listed(what: &str, names: &[String]) -> String {
+    if names.is_empty() { String::new() } else { format!("; {what}: {}", names.join(", ")) }
 }
 
 /// One picture, as drawn: nothing behind it yet.
@@ -178,6 +194,27 @@ impl Pictures {
         Self::new(side, self.class_names, self.style_names, self.image_names, pictures)
     }
 
+    /// The same pictures with their classes in the order of `names`, which a network was trained on.
+    ///
+    /// # Errors
+    /// [`DataError::Classes`] where the names are not the same set.
+    pub fn in_order_of(self, names: &[String]) -> Result<Self, DataError> {
+        if self.class_names == names {
+            return Ok(self);
+        }
+        let only_in = |a: &[String], b: &[String]| -> Vec<String> {
+            a.iter().filter(|name| !b.contains(name)).cloned().collect()
+        };
+        let (unknown, missing) = (only_in(&self.class_names, names), only_in(names, &self.class_names));
+        if !unknown.is_empty() || !missing.is_empty() {
+            return Err(DataError::Classes { unknown, missing });
+        }
+        let place = |class: usize| names.iter().position(|n| *n == self.class_names[class]).unwrap_or(class);
+        let pictures =
+            self.pictures.iter().map(|picture| Picture { class: place(picture.class), ..picture.clone() }).collect();
+        Ok(Self::new(self.side, names.to_vec(), self.style_names, self.image_names, pictures))
+    }
+
     /// How many pictures there are.
     pub fn len(&self) -> usize {
         self.pictures.len()
@@ -212,6 +249,23 @@ impl Pictures {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn classes_follow_the_order_that_a_network_was_trained_in() {
+        let set = Pictures::embedded().expect("embedded");
+        let mut sorted = set.class_names.clone();
+        sorted.sort();
+        assert_ne!(sorted, set.class_names);
+        let moved = set.clone().in_order_of(&sorted).expect("the same names");
+        assert_ne!(moved.pictures[0].class, set.pictures[0].class);
+        let back = moved.in_order_of(&set.class_names).expect("the same names");
+        assert_eq!((back.fingerprint, back.pictures[0].class), (set.fingerprint.clone(), set.pictures[0].class));
+
+        let mut other = set.class_names.clone();
+        other[3] = "teapot".into();
+        let error = set.in_order_of(&other).expect_err("other names").to_string();
+        assert!(error.contains("teapot") && error.contains("artune pretrain"), "{error}");
+    }
 
     #[test]
     fn the_fingerprint_follows_the_content() {

@@ -1,11 +1,14 @@
 //! A family of networks that belong together: tokenizer, prior, rewards and judges over the same pictures.
 
 use std::borrow::Cow;
+use std::collections::BTreeMap;
 use std::fmt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use burn::module::{ModuleMapper, Param};
 use burn::prelude::*;
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
 use thiserror::Error;
 
 use super::clip::{Clip, ClipConfig};
@@ -85,11 +88,21 @@ pub enum FamilyError {
         /// Why.
         source: std::io::Error,
     },
+    /// A folder of weights was named that has none.
+    #[error("{path} has no weights: looked for ROLE.safetensors and ROLE/ROLE.safetensors, where ROLE is {roles}")]
+    NoWeights {
+        /// The folder.
+        path: String,
+        /// The roles there are.
+        roles: String,
+    },
     /// The weights do not fit.
-    #[error("the {role}'s weights do not load: {source}")]
+    #[error("the {role}'s weights ({from}) do not load: {source}")]
     Weights {
         /// Whose.
         role: Role,
+        /// Where they are from.
+        from: String,
         /// Why.
         source: WeightsError,
     },
@@ -117,14 +130,19 @@ pub struct FamilyConfig {
 impl FamilyConfig {
     /// 32x32 pictures of 64 tokens: the default, with weights that ship.
     pub fn small() -> Self {
+        Self::small_of(GptConfig::small().num_classes)
+    }
+
+    /// As [`Self::small`], for pictures of another number of classes.
+    pub fn small_of(classes: usize) -> Self {
         Self {
             name: "small",
             side: 32,
             grid: 8,
             vq: VqConfig::small(),
-            gpt: GptConfig::small(),
+            gpt: GptConfig { num_classes: classes, ..GptConfig::small() },
             clip: ClipConfig::small(),
-            features: FeatureNetConfig::small(),
+            features: FeatureNetConfig { classes, ..FeatureNetConfig::small() },
         }
     }
 
@@ -147,6 +165,10 @@ impl FamilyConfig {
 pub struct Family {
     /// Shapes.
     pub config: FamilyConfig,
+    /// Names of the classes that the prior was trained on, in its order; none where its file does not say.
+    pub classes: Option<Vec<String>>,
+    /// Where each network's weights are from.
+    pub sources: BTreeMap<String, Source>,
     /// Picture ↔ tokens.
     pub tokenizer: VqModel,
     /// The pretrained prior: where tuning starts, and the reference it is held to.
@@ -171,16 +193,36 @@ impl Family {
         if name == "tiny" {
             return Self::procedural(FamilyConfig::tiny(), device);
         }
-        let config = FamilyConfig::small();
+        let mut files = BTreeMap::new();
+        for role in Role::ALL {
+            files.insert(role.name(), WeightFile::find(role, folder)?);
+        }
+        let file = |role: Role| &files[role.name()];
+        let notes = file(Role::Prior).notes()?;
+        let classes: Option<Vec<String>> = notes.get(CLASSES).and_then(|names| serde_json::from_str(names).ok());
+        let config = classes.as_ref().map_or_else(FamilyConfig::small, |names| FamilyConfig::small_of(names.len()));
         Ok(Self {
-            tokenizer: load(Role::Tokenizer, config.vq.init(device), folder)?,
-            prior: load(Role::Prior, config.gpt.init(device), folder)?,
-            clip: load(Role::Clip, config.clip.init(device), folder)?,
-            preference: load(Role::Preference, config.clip.init(device), folder)?,
-            features: load(Role::Features, config.features.init(device), folder)?,
-            judge: load(Role::Judge, config.features.init(device), folder)?,
+            tokenizer: file(Role::Tokenizer).fill(config.vq.init(device))?,
+            prior: file(Role::Prior).fill(config.gpt.init(device))?,
+            clip: file(Role::Clip).fill(config.clip.init(device))?,
+            preference: file(Role::Preference).fill(config.clip.init(device))?,
+            features: file(Role::Features).fill(config.features.init(device))?,
+            judge: file(Role::Judge).fill(config.features.init(device))?,
+            sources: files.values().map(|file| (file.role.to_string(), file.source())).collect(),
+            classes,
             config,
         })
+    }
+
+    /// Where the weights are from, in a few words.
+    pub fn origin(&self) -> String {
+        let given: Vec<&str> = self.sources.iter().filter(|(_, s)| s.path.is_some()).map(|(r, _)| r.as_str()).collect();
+        match given.len() {
+            _ if self.sources.is_empty() => "procedural weights".into(),
+            0 => "weights of this program".into(),
+            n if n == self.sources.len() => "weights of your own".into(),
+            _ => format!("weights of this program, but your own {}", given.join(", ")),
+        }
     }
 
     /// Random weights that are a function of nothing but their place, so the same on every device and in every run.
@@ -193,34 +235,92 @@ impl Family {
             preference: procedural(Role::Preference, config.clip.init(&cpu), config.clip.init(device))?,
             features: procedural(Role::Features, config.features.init(&cpu), config.features.init(device))?,
             judge: procedural(Role::Judge, config.features.init(&cpu), config.features.init(device))?,
+            classes: None,
+            sources: BTreeMap::new(),
             config,
         })
     }
 }
 
-/// Fills `module` with `<role>.safetensors` of `folder` where there is one, else with the weights that ship.
+/// Key under which a prior's file names its classes, as a JSON list.
+pub const CLASSES: &str = "classes";
+
+/// Where a network's weights are from, and which they are.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Source {
+    /// The file; `None` for the weights that ship.
+    pub path: Option<PathBuf>,
+    /// Sixteen hex digits of the SHA-256 of the file.
+    pub hash: String,
+}
+
+/// The bytes of one network's weights.
+struct WeightFile {
+    role: Role,
+    path: Option<PathBuf>,
+    bytes: Cow<'static, [u8]>,
+}
+
+impl WeightFile {
+    /// `<role>.safetensors` of `folder`, directly or in a folder of the role's name (as `artune pretrain` leaves it),
+    /// where there is one; else the weights that ship.
+    fn find(role: Role, folder: Option<&Path>) -> Result<Self, FamilyError> {
+        let places = |folder: &Path, role: Role| {
+            let name = format!("{role}.safetensors");
+            [folder.join(&name), folder.join(role.name()).join(name)].into_iter().find(|path| path.is_file())
+        };
+        // A folder without any weights is a mistyped one.
+        if let Some(folder) = folder
+            && !Role::ALL.iter().any(|role| places(folder, *role).is_some())
+        {
+            let roles = Role::ALL.map(Role::name).join(", ");
+            return Err(FamilyError::NoWeights { path: folder.display().to_string(), roles });
+        }
+        let path = folder.and_then(|folder| places(folder, role));
+        let bytes = match &path {
+            Some(path) => {
+                let wrap = |source| FamilyError::Io { path: path.display().to_string(), source };
+                Cow::Owned(std::fs::read(path).map_err(wrap)?)
+            }
+            None => Cow::Borrowed(role.embedded()),
+        };
+        if bytes.is_empty() {
+            return Err(FamilyError::Untrained(role));
+        }
+        Ok(Self { role, path, bytes })
+    }
+
+    fn error(&self, source: WeightsError) -> FamilyError {
+        let from = self.path.as_ref().map_or_else(|| "of this program".to_string(), |p| p.display().to_string());
+        FamilyError::Weights { role: self.role, from, source }
+    }
+
+    fn notes(&self) -> Result<BTreeMap<String, String>, FamilyError> {
+        weights::metadata(&self.bytes).map_err(|e| self.error(e))
+    }
+
+    fn fill<M: Module>(&self, mut module: M) -> Result<M, FamilyError> {
+        weights::load(&mut module, &self.bytes).map_err(|e| self.error(e))?;
+        Ok(module)
+    }
+
+    fn source(&self) -> Source {
+        let hash = Sha256::digest(&self.bytes)[..8].iter().map(|byte| format!("{byte:02x}")).collect();
+        Source { path: self.path.clone(), hash }
+    }
+}
+
+/// Fills `module` with the weights of `role` in `folder` where there are any, else with those that ship.
 ///
 /// # Errors
-/// [`FamilyError::Untrained`] where there are none yet, [`FamilyError::Weights`] where they do not fit.
-pub fn load<M: Module>(role: Role, mut module: M, folder: Option<&Path>) -> Result<M, FamilyError> {
-    let file = folder.map(|f| f.join(format!("{role}.safetensors"))).filter(|f| f.is_file());
-    let bytes = match file {
-        Some(path) => {
-            let wrap = |source| FamilyError::Io { path: path.display().to_string(), source };
-            Cow::Owned(std::fs::read(&path).map_err(wrap)?)
-        }
-        None => Cow::Borrowed(role.embedded()),
-    };
-    if bytes.is_empty() {
-        return Err(FamilyError::Untrained(role));
-    }
-    weights::load(&mut module, &bytes).map_err(|source| FamilyError::Weights { role, source })?;
-    Ok(module)
+/// [`FamilyError`], where there are none or they do not fit.
+pub fn load<M: Module>(role: Role, module: M, folder: Option<&Path>) -> Result<M, FamilyError> {
+    WeightFile::find(role, folder)?.fill(module)
 }
 
 /// Fills `from`, on the CPU, with procedural weights and carries them over to `to`.
 fn procedural<M: Module>(role: Role, from: M, mut to: M) -> Result<M, FamilyError> {
-    let wrap = |source| FamilyError::Weights { role, source };
+    let wrap = |source| FamilyError::Weights { role, from: "procedural".into(), source };
     let filled = from.map(&mut Procedural { key: Key::new(PROCEDURAL_SEED).fold(role as u64), place: 0 });
     let bytes = weights::save_bytes(&filled, false, &[]).map_err(wrap)?;
     weights::load(&mut to, &bytes).map_err(wrap)?;

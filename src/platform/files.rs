@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::io::{self, Write};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// Writes `bytes` to `path` so that a crash at any moment leaves the old file or the new one: a temporary file
 /// beside it, flushed to the disk, then renamed over it.
@@ -25,6 +25,13 @@ pub fn write_atomic(path: &Path, bytes: &[u8]) -> io::Result<()> {
         return Err(error);
     }
     Ok(())
+}
+
+/// `folder`, or the first of `folder-2`, `folder-3`, … that does not exist: a new run never overwrites an old one.
+pub fn unused_folder(folder: &Path) -> PathBuf {
+    let numbered = (2..).map(|n: u64| PathBuf::from(format!("{}-{n}", folder.display())));
+    let mut names = std::iter::once(folder.to_owned()).chain(numbered);
+    names.find(|folder| !folder.exists()).unwrap_or_else(|| folder.to_owned())
 }
 
 #[cfg(test)]

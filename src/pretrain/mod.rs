@@ -102,6 +102,11 @@ pub trait Task {
         async { Ok(None) }
     }
 
+    /// Notes for the finished file's header besides those that every network has.
+    fn notes(&self) -> Vec<(&'static str, String)> {
+        vec![]
+    }
+
     /// Whatever a resumed run must know besides weights and step.
     fn state(&self) -> serde_json::Value {
         serde_json::Value::Null
@@ -164,7 +169,18 @@ pub async fn run<T: Task>(
     let checkpoint = out.join("checkpoint.safetensors");
     let mut optimizer = optimizer(schedule);
     let (mut step, mut seconds) = (0, 0.0);
-    if reporting.resume && checkpoint.exists() {
+    anyhow::ensure!(
+        reporting.resume == checkpoint.exists(),
+        if reporting.resume {
+            format!("{} has no checkpoint to go on from; leave out --resume to begin", out.display())
+        } else {
+            format!(
+                "{} already holds a training; add --resume to go on with it, or choose another --out",
+                out.display()
+            )
+        }
+    );
+    if reporting.resume {
         let mut bundle = Bundle::read(&checkpoint)?;
         let header: Header = serde_json::from_str(&bundle.header).context("the checkpoint's header")?;
         anyhow::ensure!(
@@ -178,6 +194,8 @@ pub async fn run<T: Task>(
         task.restore(header.task);
         (step, seconds) = (header.step, header.seconds);
     }
+    let log = out.join("log.jsonl");
+    forget_after(&log, step)?;
 
     let mut figures = BTreeMap::new();
     let clock = Stopwatch::start();
@@ -192,7 +210,8 @@ pub async fn run<T: Task>(
         let values: Vec<f64> = data.iter::<f32>().map(f64::from).collect();
         let norm = values.last().copied().unwrap_or(f64::NAN).sqrt();
         let rate = schedule.rate(step);
-        if norm.is_finite() && values[0].is_finite() {
+        let sound = norm.is_finite() && values[0].is_finite();
+        if sound {
             let grads = gradient::scale(&model, grads, (1.0 / (norm + 1e-6)).min(1.0));
             model = optimizer.step(rate, model, grads);
         }
@@ -204,6 +223,9 @@ pub async fn run<T: Task>(
         scalars.insert("loss".into(), values[0]);
         scalars.insert("grad_norm".into(), norm);
         scalars.insert("learning_rate".into(), rate);
+        if !sound {
+            scalars.insert("step_skipped".into(), 1.0);
+        }
         let last = step == schedule.steps;
         let due = last || step % reporting.every.max(1) == 0;
         if due {
@@ -215,7 +237,7 @@ pub async fn run<T: Task>(
                 crate::data::grid::save_png(&path, &pictures, side, 16, 2)?;
             }
         }
-        append_jsonl(&out.join("log.jsonl"), step, &scalars)?;
+        append_jsonl(&log, step, &scalars)?;
         let go_on = (reporting.progress)(step, schedule.steps, &scalars);
         if due || !go_on {
             let header = Header {
@@ -233,19 +255,22 @@ pub async fn run<T: Task>(
     }
     let seconds = seconds + clock.seconds();
     let path = out.join(format!("{role}.safetensors"));
-    let metadata = [
+    let mut metadata = vec![
         ("role", role.name().to_string()),
         ("schedule", serde_json::to_string(schedule)?),
         ("figures", serde_json::to_string(&figures)?),
         ("seconds", format!("{seconds:.0}")),
     ];
+    metadata.extend(task.notes());
     let bytes = weights::save_bytes(&model.valid(), true, &metadata)?;
     crate::platform::files::write_atomic(&path, &bytes).with_context(|| path.display().to_string())?;
     Ok(Summary { step, seconds, figures, weights: Some(path) })
 }
 
 fn optimizer(schedule: &Schedule) -> ModuleOptimizer {
-    AdamWConfig::new().with_beta_2(0.95).with_weight_decay(schedule.weight_decay as f32).init()
+    // burn's epsilon, which the shipped weights were trained with; here gradients are large enough not to feel it.
+    let config = AdamWConfig::new().with_beta_2(0.95).with_epsilon(1e-5);
+    config.with_weight_decay(schedule.weight_decay as f32).init()
 }
 
 fn save_records<M: Module>(path: &Path, header: &Header, model: &M, optimizer: &ModuleOptimizer) -> Result<()> {
@@ -263,6 +288,17 @@ fn load_records<M: Module>(bundle: &mut Bundle, model: M, optimizer: ModuleOptim
     let model = model.try_load_record(burn::store::ModuleRecord::from_bytes(bytes)?)?;
     let bytes = burn::tensor::Bytes::from_bytes_vec(bundle.take("optimizer")?);
     Ok((model, optimizer.from_bytes(bytes)?))
+}
+
+/// Drops the lines of later steps, which a training that was killed wrote after its last checkpoint.
+fn forget_after(log: &Path, step: u64) -> Result<()> {
+    let Ok(text) = fs::read_to_string(log) else { return Ok(()) };
+    let is_done = |line: &&str| {
+        let number = serde_json::from_str::<serde_json::Value>(line).ok().and_then(|v| v["step"].as_u64());
+        number.is_some_and(|n| n <= step)
+    };
+    let kept: String = text.lines().filter(is_done).map(|line| format!("{line}\n")).collect();
+    crate::platform::files::write_atomic(log, kept.as_bytes()).with_context(|| log.display().to_string())
 }
 
 fn append_jsonl(path: &Path, step: u64, scalars: &BTreeMap<String, f64>) -> Result<()> {

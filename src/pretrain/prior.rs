@@ -12,7 +12,7 @@ use super::{Loss, Pictures as Shown, Task};
 use crate::data::grid::rgb_pictures;
 use crate::data::{AugmentConfig, Pictures, Split};
 use crate::gpu::read::read;
-use crate::model::family::{FamilyConfig, Role};
+use crate::model::family::{CLASSES, FamilyConfig, Role};
 use crate::model::transformer::Transformer;
 use crate::model::vq::VqModel;
 use crate::platform::rng::Key;
@@ -31,6 +31,7 @@ pub struct PriorTask {
     /// Tokens by class, one entry per view of a training picture.
     train: Vec<Vec<Vec<i32>>>,
     held_out: Vec<(usize, Vec<i32>)>,
+    class_names: Vec<String>,
     batch: usize,
     seed: u64,
     device: Device,
@@ -53,7 +54,7 @@ impl PriorTask {
         for view in 0..views {
             for (chunk, indices) in split.train.chunks(64).enumerate() {
                 let mut random = Key::new(seed).fold(u64::MAX).fold(view as u64).fold(chunk as u64).stream();
-                let batch = pictures.augmented_batch(indices.to_vec(), &AugmentConfig::default(), &mut random);
+                let batch = pictures.augmented_batch(indices.to_vec(), &AugmentConfig::gentle(), &mut random);
                 for (class, tokens) in batch.classes.iter().zip(tokens(&tokenizer, batch.images(device)).await?) {
                     train[*class].push(tokens);
                 }
@@ -65,7 +66,8 @@ impl PriorTask {
             let tokens = tokens(&tokenizer, batch.images(device)).await?;
             held_out.extend(batch.classes.into_iter().zip(tokens));
         }
-        Ok(Self { config, tokenizer, train, held_out, batch, seed, device: device.clone() })
+        let class_names = pictures.class_names.clone();
+        Ok(Self { config, tokenizer, train, held_out, class_names, batch, seed, device: device.clone() })
     }
 
     fn tensors(&self, rows: &[(usize, &[i32])]) -> (Tensor<1, Int>, Tensor<2, Int>) {
@@ -98,10 +100,10 @@ impl Task for PriorTask {
     async fn loss(&mut self, model: &Transformer, step: u64) -> Result<Loss> {
         let mut random = Key::new(self.seed).fold(step).stream();
         let null = self.config.gpt.num_classes;
-        let mut rows = vec![];
+        let (start, mut rows) = (random.below(self.train.len()), vec![]);
         for i in 0..self.batch {
             // Classes in turn from a random start: an even balance without counting.
-            let class = (i + random.below(self.train.len())) % self.train.len();
+            let class = (i + start) % self.train.len();
             let of_class = &self.train[class];
             let tokens = of_class.get(random.below(of_class.len().max(1))).context("a class has no pictures")?;
             let label = if random.uniform() < CLASS_DROPOUT { null } else { class };
@@ -126,6 +128,10 @@ impl Task for PriorTask {
             n += (rows.len() * rows[0].1.len()) as f64;
         }
         Ok([("held_out/nll".into(), nll / n), ("held_out/entropy".into(), entropy / n)].into())
+    }
+
+    fn notes(&self) -> Vec<(&'static str, String)> {
+        vec![(CLASSES, serde_json::json!(self.class_names).to_string())]
     }
 
     async fn show(&mut self, model: &Transformer) -> Result<Option<Shown>> {

@@ -6,13 +6,14 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result};
 use serde::{Deserialize, Serialize};
 
+use super::origin::Origin;
 use crate::config::RunConfig;
 use crate::platform::bundle::Bundle;
 use crate::reward::moments::Moments;
 use crate::rl::trainer::TrainerState;
 
 /// Raised whenever older files can no longer be read.
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;
 /// Checkpoints kept in a folder; older ones are removed.
 const KEEP: usize = 3;
 
@@ -22,27 +23,45 @@ struct Header {
     update: u64,
     /// TOML and bits, because a number written as JSON need not read back to the last bit.
     config: String,
+    origin: Origin,
+    seconds: f64,
     moments: Moments,
-    entropy_target_bits: u64,
+    entropy_measured_bits: u64,
 }
 
-/// Writes the state after `state.update` updates into `folder`, and removes old files.
+/// A run as a checkpoint holds it.
+#[derive(Clone, Debug)]
+pub struct Saved {
+    /// Its settings when it was saved.
+    pub config: RunConfig,
+    /// Its pictures and networks.
+    pub origin: Origin,
+    /// Seconds it had been running.
+    pub seconds: f64,
+    /// Everything that was learnt.
+    pub state: TrainerState,
+}
+
+/// Writes a checkpoint into `folder`, and removes old files.
 ///
 /// # Errors
 /// Where the file system refuses; files that were there stay.
-pub fn save(folder: &Path, config: &RunConfig, state: TrainerState) -> Result<PathBuf> {
+pub fn save(folder: &Path, saved: Saved) -> Result<PathBuf> {
+    let Saved { config, origin, seconds, state } = saved;
     let path = folder.join(format!("{:06}.safetensors", state.update));
     let header = Header {
         version: VERSION,
         update: state.update,
         config: config.to_toml(),
+        origin,
+        seconds,
         moments: state.moments,
-        entropy_target_bits: state.entropy_target.to_bits(),
+        entropy_measured_bits: state.entropy_measured.to_bits(),
     };
     let parts = [("policy".to_string(), state.policy), ("optimizer".to_string(), state.optimizer)].into();
     Bundle { header: serde_json::to_string(&header)?, parts }.write(&path)?;
     let files = list(folder);
-    for old in &files[..files.len().saturating_sub(KEEP)] {
+    for old in files[..files.len().saturating_sub(KEEP)].iter().filter(|old| **old != path) {
         let _ = fs::remove_file(old);
     }
     Ok(path)
@@ -52,7 +71,7 @@ pub fn save(folder: &Path, config: &RunConfig, state: TrainerState) -> Result<Pa
 ///
 /// # Errors
 /// Where the file is damaged or of another version.
-pub fn load(path: &Path) -> Result<(RunConfig, TrainerState)> {
+pub fn load(path: &Path) -> Result<Saved> {
     let mut bundle = Bundle::read(path)?;
     let header: Header = serde_json::from_str(&bundle.header).with_context(|| path.display().to_string())?;
     anyhow::ensure!(
@@ -66,20 +85,21 @@ pub fn load(path: &Path) -> Result<(RunConfig, TrainerState)> {
         policy: bundle.take("policy")?,
         optimizer: bundle.take("optimizer")?,
         moments: header.moments,
-        entropy_target: f64::from_bits(header.entropy_target_bits),
+        entropy_measured: f64::from_bits(header.entropy_measured_bits),
     };
-    Ok((RunConfig::from_toml(&header.config)?, state))
+    let config = RunConfig::from_toml(&header.config)?;
+    Ok(Saved { config, origin: header.origin, seconds: header.seconds, state })
 }
 
 /// What [`newest`] found: a checkpoint with its path if any is valid, and the complaints about those that are not.
-pub type Newest = (Option<(PathBuf, RunConfig, TrainerState)>, Vec<String>);
+pub type Newest = (Option<(PathBuf, Saved)>, Vec<String>);
 
 /// The newest checkpoint in `folder` that is valid.
 pub fn newest(folder: &Path) -> Newest {
     let mut complaints = vec![];
     for path in list(folder).into_iter().rev() {
         match load(&path) {
-            Ok((config, state)) => return (Some((path, config, state)), complaints),
+            Ok(saved) => return (Some((path, saved)), complaints),
             Err(error) => complaints.push(format!("{error:#}; trying the one before it")),
         }
     }

@@ -81,7 +81,7 @@ impl Evaluator {
         let mut parts = vec![];
         for chunk in 0..REFERENCE / BATCH {
             let mut random = Key::new(0).fold(PURPOSE).fold(chunk as u64).stream();
-            let batch = pictures.sample_batch(&groups, BATCH, &AugmentConfig::default(), &mut random);
+            let batch = pictures.sample_batch(&groups, BATCH, &AugmentConfig::gentle(), &mut random);
             parts.extend(read(network.features(batch.images(device))).await?);
         }
         let reference = features(REFERENCE, parts)?;
@@ -156,7 +156,7 @@ impl Evaluator {
             seed: request.seed,
             reference_hash: self.hash.clone(),
             note: format!(
-                "classes in turn; k = {NEIGHBOURS}; KID of 20 subsets of {subset}; diversity: mean cosine distance within a class; class accuracy by a judge that nothing is rewarded by"
+                "of training names, gently augmented; samples of all classes in turn; k = {NEIGHBOURS}; KID of 20 subsets of {subset}; diversity: mean cosine distance within a class; class accuracy by a judge that nothing is rewarded by"
             ),
         };
         Ok(Evaluation { metrics, protocol: protocol.to_string(), pictures })

@@ -6,8 +6,10 @@
 
 pub mod checkpoint;
 pub mod evaluate;
+mod exhibit;
 pub mod handle;
 pub mod history;
+pub mod origin;
 pub mod pretraining;
 pub mod protocol;
 pub mod record;

@@ -47,7 +47,7 @@ pub struct Order {
 pub fn recipe(role: Role) -> Schedule {
     let (steps, batch, learning_rate, weight_decay) = match role {
         Role::Tokenizer => (1800, 32, 1.5e-3, 1e-4),
-        Role::Prior => (1500, 32, 1.5e-3, 0.05),
+        Role::Prior => (3600, 32, 1.5e-3, 0.05),
         Role::Clip => (1200, 64, 1e-3, 0.05),
         Role::Preference => (200, 32, 3e-4, 0.05),
         Role::Features => (1400, 64, 2e-3, 0.05),
@@ -70,14 +70,22 @@ pub fn train(order: &Order, progress: &mut Progress<'_>) -> Result<Summary> {
         let names: Vec<_> = Role::ALL.iter().map(|r| r.name()).collect();
         anyhow::anyhow!("there is no network {:?}; there are {}", order.network, names.join(", "))
     })?;
+    let rate = order.learning_rate.unwrap_or(1.0);
+    anyhow::ensure!(order.steps != Some(0), "--steps must be at least 1");
+    anyhow::ensure!(order.batch != Some(0), "--batch must be at least 1");
+    anyhow::ensure!(rate > 0.0 && rate <= 1.0, "--learning-rate must be above 0 and at most 1, not {rate}");
     let chosen = choose(&order.device)?;
     if let Some(notice) = &chosen.notice {
         eprintln!("{notice}");
     }
-    let config = FamilyConfig::small();
-    let (pictures, notices) = open_pictures(order.data.as_deref(), config.side)?;
+    let (pictures, notices) = open_pictures(order.data.as_deref(), FamilyConfig::small().side)?;
     notices.iter().for_each(|n| eprintln!("{n}"));
+    let config = FamilyConfig::small_of(pictures.class_names.len());
     let split = pictures.split(HELD_OUT);
+    anyhow::ensure!(
+        !split.held_out.is_empty(),
+        "there is nothing to measure with: at least one class needs pictures of two different names"
+    );
     let defaults = recipe(role);
     let schedule = Schedule {
         steps: order.steps.unwrap_or(defaults.steps),

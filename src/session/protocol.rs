@@ -20,8 +20,10 @@ pub struct Options {
     pub weights: Option<PathBuf>,
     /// Run folder for metrics, samples and checkpoints; nothing is written where it is `None`.
     pub out: Option<PathBuf>,
-    /// Go on from the newest valid checkpoint in `out`.
+    /// Go on from the newest valid checkpoint in `out`, with the settings, pictures and networks it was saved with.
     pub resume: bool,
+    /// Settings that a resumed run is to go on with instead of its own, by name: live ones only.
+    pub changes: Vec<(String, String)>,
     /// A face looks on: pictures are shown while they are drawn, and nothing is measured before the first update.
     pub watched: bool,
     /// Start running at once instead of waiting for [`Command::Run`].

@@ -1,8 +1,8 @@
 //! The run folder: everything needed to repeat a run, and everything it measured.
 //!
 //! ```text
-//! run.toml            every parameter
-//! metrics.jsonl       one line per update or evaluation
+//! run.toml            every parameter at the start, and how to repeat the run
+//! metrics.jsonl       one line per update, evaluation and turned knob
 //! samples/000020.png  the same seeds every time, so that before and after compare
 //! checkpoints/        see `checkpoint`
 //! summary.json        first and last evaluation, totals
@@ -15,6 +15,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result};
 use serde_json::{Map, Value, json};
 
+use super::origin::Origin;
 use super::protocol::Metrics;
 use crate::config::RunConfig;
 use crate::data::grid;
@@ -32,10 +33,12 @@ impl Record {
     ///
     /// # Errors
     /// Where the file system refuses.
-    pub fn open(folder: &Path, config: &RunConfig, update: u64) -> Result<Self> {
+    pub fn open(folder: &Path, config: &RunConfig, origin: &Origin, update: u64) -> Result<Self> {
         let record = Self { folder: folder.to_owned() };
         fs::create_dir_all(folder).with_context(|| folder.display().to_string())?;
-        record.put("run.toml", config.to_toml().as_bytes())?;
+        if update == 0 || !folder.join("run.toml").exists() {
+            record.put("run.toml", format!("{}{}", origin.comment(), config.to_toml()).as_bytes())?;
+        }
         let kept: String = match fs::read_to_string(record.metrics()) {
             Ok(text) if update > 0 => text
                 .lines()
@@ -81,10 +84,14 @@ impl Record {
             line.insert("protocol".into(), protocol.into());
         }
         line.extend(metrics.iter().map(|(name, value)| (name.clone(), json!(value))));
+        self.append(&Value::Object(line))
+    }
+
+    fn append(&self, line: &Value) -> Result<()> {
         let path = self.metrics();
         let mut file =
             OpenOptions::new().create(true).append(true).open(&path).with_context(|| path.display().to_string())?;
-        writeln!(file, "{}", Value::Object(line)).with_context(|| path.display().to_string())
+        writeln!(file, "{line}").with_context(|| path.display().to_string())
     }
 
     /// Writes a sheet of samples.
@@ -97,12 +104,33 @@ impl Record {
         Ok(())
     }
 
-    /// Writes the parameters again after a knob was turned.
+    /// Appends that a knob was turned after `update` updates.
     ///
     /// # Errors
     /// Where the file system refuses.
-    pub fn config(&self, config: &RunConfig) -> Result<()> {
-        self.put("run.toml", config.to_toml().as_bytes())
+    pub fn turned(&self, update: u64, name: &str, value: &str) -> Result<()> {
+        self.append(&json!({ "update": update, "changed": name, "value": value }))
+    }
+
+    /// The evaluations of this run so far, oldest first, each as the summary has it.
+    pub fn evaluations(&self) -> Vec<Value> {
+        let text = fs::read_to_string(self.metrics()).unwrap_or_default();
+        let lines = text.lines().filter_map(|line| serde_json::from_str::<Map<String, Value>>(line).ok());
+        lines
+            .filter_map(|mut line| {
+                let (update, protocol) = (line.remove("update")?, line.remove("protocol")?);
+                Some(json!({ "update": update, "metrics": line, "protocol": protocol }))
+            })
+            .collect()
+    }
+
+    /// Removes a folder in which nothing has happened.
+    pub fn discard(self) {
+        for name in ["run.toml", "metrics.jsonl"] {
+            let _ = fs::remove_file(self.folder.join(name));
+        }
+        // Refused where anything else is in it.
+        let _ = fs::remove_dir(&self.folder);
     }
 
     /// Writes the summary.

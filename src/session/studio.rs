@@ -7,11 +7,12 @@ use std::path::Path;
 use anyhow::Result;
 use burn::prelude::*;
 
-use super::checkpoint;
+use super::checkpoint::{self, Saved};
 use super::evaluate::{Evaluation, Evaluator, Request};
+use super::origin::Origin;
 use super::protocol::Options;
 use super::record::Record;
-use crate::config::RunConfig;
+use crate::config::{Param, RunConfig};
 use crate::data::grid::rgb_pictures;
 use crate::data::{AugmentConfig, Pictures, Split};
 use crate::gpu::read::read;
@@ -28,7 +29,7 @@ use crate::reward::moments::Moments;
 use crate::rl::grpo::token_log_probs;
 use crate::rl::rollout::Rollout;
 use crate::rl::sampling::SamplingConfig;
-use crate::rl::trainer::{Trainer, decode_levels, teacher_forced};
+use crate::rl::trainer::{Trainer, allowed_classes, decode_levels, rollout_sampling, teacher_forced};
 
 /// Share of the names that no training sees.
 pub const HELD_OUT: f64 = 0.1;
@@ -54,6 +55,10 @@ pub struct Studio {
     pub split: Split,
     /// The trainer, at the update where the run stands.
     pub trainer: Trainer,
+    /// Where the pictures and networks are from.
+    pub origin: Origin,
+    /// Seconds that the run had been going before this session.
+    pub seconds: f64,
     /// Sentences to tell the user.
     pub notices: Vec<String>,
     evaluator: Option<Evaluator>,
@@ -70,41 +75,58 @@ impl Studio {
         let mut config = options.config.clone();
         let resumed = match (&options.out, options.resume) {
             (Some(out), true) => {
-                let (found, complaints) = checkpoint::newest(&Record::checkpoints(out));
-                notices.extend(complaints);
-                let (path, saved, state) = found.ok_or_else(|| {
-                    anyhow::anyhow!("{} has no valid checkpoint; leave out --resume to begin", out.display())
+                let (found, mut complaints) = checkpoint::newest(&Record::checkpoints(out));
+                let (path, saved) = found.ok_or_else(|| {
+                    let complaints: String = complaints.iter().map(|c| format!(" ({c})")).collect();
+                    anyhow::anyhow!(
+                        "{} has no checkpoint to go on from{complaints}; without --resume a run begins",
+                        out.display()
+                    )
                 })?;
-                notices.push(format!("going on after update {} from {}", state.update, path.display()));
-                // More updates may be asked for; everything else is as the run was.
-                config = RunConfig { updates: config.updates.max(saved.updates), ..saved };
-                Some(state)
+                notices.append(&mut complaints);
+                notices.push(format!("going on after update {} from {}", saved.state.update, path.display()));
+                config = saved.config.clone();
+                change(&mut config, &options.changes)?;
+                Some(saved)
             }
             _ => None,
         };
         config.validate()?;
-        let family = Family::load(&config.model, options.weights.as_deref(), device)?;
-        let (pictures, mut said) = open_pictures(options.data.as_deref(), family.config.side)?;
+        let began = resumed.as_ref().map(|saved| saved.origin.clone()).unwrap_or_default();
+        let (data, weights) =
+            (options.data.clone().or(began.data.clone()), options.weights.clone().or(began.weights.clone()));
+        let family = Family::load(&config.model, weights.as_deref(), device)?;
+        let (pictures, mut said) = open_pictures(data.as_deref(), family.config.side)?;
         notices.append(&mut said);
-        anyhow::ensure!(
-            pictures.class_names.len() == family.config.gpt.num_classes,
-            "the pictures have {} classes but the prior knows {}; train a family for them with `artune pretrain`",
-            pictures.class_names.len(),
-            family.config.gpt.num_classes
-        );
+        let classes = match &family.classes {
+            Some(classes) => classes.clone(),
+            None => Pictures::embedded()?.class_names,
+        };
+        let pictures = pictures.in_order_of(&classes)?;
+        allowed_classes(&config.classes, &pictures.class_names)?;
+        let origin = Origin::of(data, weights, &pictures, &family);
+        if let Some(saved) = &resumed {
+            origin.check(&saved.origin)?;
+        }
         let split = pictures.split(HELD_OUT);
         let reference = reference_features(&family, &pictures, &split, device).await?;
-        let (bootstrap, entropy) = bootstrap(&family, &config, device).await?;
+        // A resumed run brings its own moments and entropy.
+        let (bootstrap, entropy) = match &resumed {
+            Some(_) => (reference.clone(), f64::NAN),
+            None => bootstrap(&family, &config, device).await?,
+        };
         let full = config.loo_fid_form == "full";
         let mut loo = LooFid::new(moments(&reference, full)?, moments(&bootstrap, full)?, config.ema_beta)?;
         if config.quirk_ema_half_mass {
             loo = loo.with_half_mass();
         }
         let mut trainer = Trainer::new(config, family, device, pictures.class_names.clone(), loo, entropy);
-        if let Some(state) = resumed {
+        let mut seconds = 0.0;
+        if let Some(Saved { state, seconds: before, .. }) = resumed {
             trainer.restore(state)?;
+            seconds = before;
         }
-        Ok(Self { pictures, split, trainer, notices, evaluator: None, device: device.clone() })
+        Ok(Self { pictures, split, trainer, origin, seconds, notices, evaluator: None, device: device.clone() })
     }
 
     /// Measures the policy by the held-out network.
@@ -179,6 +201,23 @@ pub fn open_pictures(data: Option<&Path>, side: usize) -> Result<(Pictures, Vec<
     }
 }
 
+/// Changes settings of a run that has begun.
+///
+/// # Errors
+/// Where a setting is fixed once a run has begun, or a value is wrong.
+fn change(config: &mut RunConfig, changes: &[(String, String)]) -> Result<()> {
+    for (name, value) in changes {
+        let (param, before) = (Param::find(name)?, config.clone());
+        config.set(name, value)?;
+        anyhow::ensure!(
+            param.live || *config == before,
+            "{name} is fixed once a run has begun, and this one began with {}; begin another with another --out",
+            before.get(name).map(|v| v.to_string()).unwrap_or_default()
+        );
+    }
+    Ok(())
+}
+
 fn moments(features: &Features, full: bool) -> Result<Moments> {
     Ok(if full { Moments::full(features)? } else { Moments::diagonal(features)? })
 }
@@ -189,7 +228,7 @@ async fn reference_features(family: &Family, pictures: &Pictures, split: &Split,
     let mut values = vec![];
     for chunk in 0..REFERENCE / BATCH {
         let mut random = Key::new(0).fold(purpose::REFERENCE).fold(chunk as u64).stream();
-        let batch = pictures.sample_batch(&groups, BATCH, &AugmentConfig::default(), &mut random);
+        let batch = pictures.sample_batch(&groups, BATCH, &AugmentConfig::gentle(), &mut random);
         values.extend(read(family.features.features(batch.images(device))).await?);
     }
     let width = values.len() / REFERENCE;
@@ -198,8 +237,7 @@ async fn reference_features(family: &Family, pictures: &Pictures, split: &Split,
 
 /// Features of the untouched model's samples, and its mean token entropy as a share of ln(vocabulary).
 async fn bootstrap(family: &Family, config: &RunConfig, device: &Device) -> Result<(Features, f64)> {
-    let sampling =
-        SamplingConfig { guidance: config.guidance, temperature: config.temperature, ..SamplingConfig::default() };
+    let sampling = rollout_sampling(config);
     let (mut values, mut entropy) = (vec![], 0.0);
     for chunk in 0..BOOTSTRAP / BATCH {
         let classes: Vec<usize> = (0..BATCH).map(|i| i % family.config.gpt.num_classes).collect();

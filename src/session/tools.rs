@@ -1,11 +1,11 @@
 //! Jobs that need no running session: drawing, measuring, exporting, timing.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 use serde::Serialize;
 
-use super::checkpoint;
 use super::evaluate::{Evaluation, Request};
 use super::protocol::Options;
 use super::record::Record;
@@ -26,6 +26,11 @@ use crate::rl::trainer::Phase;
 fn open(options: &Options, run: Option<&Path>) -> Result<(Studio, String)> {
     let mut options = options.clone();
     if let Some(run) = run {
+        anyhow::ensure!(
+            Record::checkpoints(run).is_dir(),
+            "{} is no run folder: it has no checkpoints (`artune tune` makes them)",
+            run.display()
+        );
         options.out = Some(run.to_owned());
         options.resume = true;
     }
@@ -57,11 +62,11 @@ pub struct Sheet {
     pub path: PathBuf,
 }
 
-/// Draws a sheet of pictures, one row a class, from the model of `run` or the untouched one.
+/// Draws a sheet of pictures, one row a class, from the model of `run` or the untouched one; returns what each row is.
 ///
 /// # Errors
 /// Where the run has no checkpoint, a class does not exist, or the file cannot be written.
-pub fn sample(options: &Options, run: Option<&Path>, sheet: &Sheet) -> Result<()> {
+pub fn sample(options: &Options, run: Option<&Path>, sheet: &Sheet) -> Result<Vec<String>> {
     let (studio, _) = open(options, run)?;
     let allowed = crate::rl::trainer::allowed_classes(&sheet.classes, &studio.pictures.class_names)?;
     let classes: Vec<usize> = allowed.iter().flat_map(|&c| std::iter::repeat_n(c, sheet.per_class)).collect();
@@ -73,8 +78,8 @@ pub fn sample(options: &Options, run: Option<&Path>, sheet: &Sheet) -> Result<()
         ..SamplingConfig::default()
     };
     let pictures = pollster::block_on(studio.sample(&classes, sheet.seed, &sampling))?;
-    save_png(&sheet.path, &pictures, studio.pictures.side, sheet.per_class.max(1), 3)?;
-    Ok(())
+    save_png(&sheet.path, &pictures, studio.pictures.side, sheet.per_class, 3)?;
+    Ok(allowed.iter().map(|&class| studio.pictures.class_names[class].clone()).collect())
 }
 
 /// Measures the model of `run` or the untouched one.
@@ -86,13 +91,23 @@ pub fn evaluate(options: &Options, run: Option<&Path>, request: &Request) -> Res
     pollster::block_on(studio.evaluate(request))
 }
 
-/// Figures of the small family's own networks on held-out names.
+/// Figures of the small family's own networks on held-out names, and how they were measured.
 ///
 /// # Errors
 /// Where the device fails.
-pub fn evaluate_networks(options: &Options) -> Result<std::collections::BTreeMap<String, f64>> {
+pub fn evaluate_networks(options: &Options) -> Result<(BTreeMap<String, f64>, String)> {
     let (studio, _) = open(options, None)?;
-    pollster::block_on(studio.network_figures())
+    let figures = pollster::block_on(studio.network_figures())?;
+    let protocol = format!(
+        "the family's own networks on {} pictures whose names no training saw (a tenth of each class's names), plain on \
+         white, pictures {}, {}, seed 0; CLIP zero-shot against the {} class prompts; preference on pairs ordered by \
+         construction",
+        studio.split.held_out.len(),
+        studio.origin.pictures,
+        studio.trainer.family().origin(),
+        studio.pictures.class_names.len(),
+    );
+    Ok((figures, protocol))
 }
 
 /// Writes the policy of `run` as safetensors with LlamaGen's key names.
@@ -110,11 +125,6 @@ pub fn export(options: &Options, run: &Path, half: bool, path: &Path) -> Result<
     ];
     let bytes = weights::save_bytes(trainer.policy(), half, &metadata)?;
     write_atomic(path, &bytes).with_context(|| path.display().to_string())
-}
-
-/// Whether a run folder has a checkpoint that can be read.
-pub fn has_checkpoint(run: &Path) -> bool {
-    checkpoint::newest(&Record::checkpoints(run)).0.is_some()
 }
 
 /// One timed job.
@@ -176,12 +186,14 @@ pub fn bench(options: &Options, repeats: usize) -> Result<BenchReport> {
             by_phase.iter_mut().zip(seconds).for_each(|(all, s)| all.push(s));
         }
     }
+    let whole = (0..repeats).map(|i| by_phase.iter().map(|phase| phase[i]).sum()).collect();
     let size = format!("{rows} sequences of {} tokens, guidance {}", gpt.block_size, config.guidance);
     let mut timings: Vec<Timing> = ["generate", "reward", "old_logp", "train"]
         .into_iter()
         .zip(by_phase)
         .map(|(what, runs)| timing(what, runs, size.clone(), tokens, "tokens/s"))
         .collect();
+    timings.push(timing("update", whole, format!("{size}: all four phases"), tokens, "tokens/s"));
     for (what, n, d, full) in [("loo_fid/diagonal", 144, 2048, false), ("loo_fid/full", 144, 256, true)] {
         let mut runs = vec![];
         let features = |key: u64, n: usize| {

@@ -6,35 +6,40 @@ use std::time::Duration;
 use anyhow::Result;
 use serde_json::json;
 
-use super::checkpoint;
+use super::checkpoint::{self, Saved};
 use super::evaluate::Request;
-use super::protocol::{Command, Event, Gallery, Group, Options, Phase, Sample, Span, State};
+use super::exhibit::gallery_of;
+use super::protocol::{Command, Event, Gallery, Options, Phase, Span, State};
 use super::record::Record;
 use super::slot::Slot;
 use super::studio::Studio;
-use crate::config::RunConfig;
-use crate::data::prompts::class_prompt;
+use crate::config::{Param, RunConfig};
 use crate::gpu::{Chosen, choose};
 use crate::platform::clock::Stopwatch;
+use crate::platform::files::unused_folder;
 use crate::rl::sampling::SamplingConfig;
 use crate::rl::trainer::{self, Advance, Outcome, Rollouts};
 
 /// Seconds between two previews of unfinished pictures.
 const PREVIEW_SECONDS: f64 = 0.7;
+/// How far from 1 a ratio may be before the first inner step: rounding, on any device.
+const RATIO_TOLERANCE: f64 = 1e-4;
 /// Samples of each class on a sheet.
 const SHEET: usize = 4;
 
 /// What to do about a failure.
 pub(super) fn advice(error: &anyhow::Error) -> String {
     let text = format!("{error:#}");
-    let advice = if text.contains("memory") || text.contains("alloc") {
+    let advice = if text.contains("--resume") || text.contains("--data") || text.contains("--weights") {
+        return String::new(); // it says itself what to do
+    } else if text.contains("memory") || text.contains("alloc") {
         "Lower `prompts`, `num_generations` or `micro_batch`, or choose another device."
     } else if text.contains("has no weights yet") {
         "Train the network named above, then pass its folder with --weights."
     } else if text.contains("device") || text.contains("adapter") {
         "Choose another device; `artune devices` lists them, and `--device cpu` always works."
     } else {
-        "The last checkpoint is whole: correct the cause and go on with --resume."
+        "If there is a checkpoint, it is whole: correct the cause, then go on with --resume."
     };
     advice.into()
 }
@@ -62,8 +67,6 @@ pub(super) struct Engine {
     finished: bool,
     last_preview: Stopwatch,
     started: Stopwatch,
-    first: Option<serde_json::Value>,
-    last: Option<serde_json::Value>,
 }
 
 impl Engine {
@@ -86,7 +89,7 @@ impl Engine {
         }
         let studio = pollster::block_on(Studio::open(&options, &chosen.device))?;
         let record = match &options.out {
-            Some(out) => Some(Record::open(out, studio.trainer.config(), studio.trainer.update())?),
+            Some(out) => Some(Record::open(out, studio.trainer.config(), &studio.origin, studio.trainer.update())?),
             None => None,
         };
         let pace = if options.autostart { Pace::Running } else { Pace::Waiting };
@@ -103,8 +106,6 @@ impl Engine {
             finished: false,
             last_preview: Stopwatch::start(),
             started,
-            first: None,
-            last: None,
         };
         engine.announce();
         Ok(engine)
@@ -121,8 +122,9 @@ impl Engine {
         self.say(Event::Ready {
             device: self.device_label.clone(),
             model: format!(
-                "{}: {side}x{side} pictures of {} tokens, vocabulary {}, {} layers of width {}",
+                "{} ({}): {side}x{side} pictures of {} tokens, vocabulary {}, {} layers of width {}",
                 family.name,
+                trainer.family().origin(),
                 family.gpt.block_size,
                 family.gpt.vocab_size,
                 family.gpt.n_layer,
@@ -179,17 +181,31 @@ impl Engine {
             Command::Set { name, value } => self.turn(&name, &value)?,
             Command::Evaluate => self.measure()?,
             Command::Save => self.save()?,
-            Command::Reset => {
-                let config = self.studio.trainer.config().clone();
-                self.say(Event::State(State::Loading));
-                self.options = Options { config, resume: false, ..self.options.clone() };
-                self.studio = pollster::block_on(Studio::open(&self.options, &self.device))?;
-                self.finished = false;
-                self.announce();
-                self.go(Pace::Waiting);
-            }
+            Command::Reset => self.reset()?,
             Command::Quit => {}
         }
+        Ok(())
+    }
+
+    /// Begins again with the settings as they are. The run so far stays in its folder; the new one gets another.
+    fn reset(&mut self) -> Result<()> {
+        self.say(Event::State(State::Loading));
+        let config = self.studio.trainer.config().clone();
+        self.options = Options { config, resume: false, ..self.options.clone() };
+        if let Some(record) = &self.record
+            && self.studio.trainer.update() > 0
+        {
+            self.options.out = Some(unused_folder(record.folder()));
+            self.save()?;
+            self.summarise()?;
+        }
+        self.studio = pollster::block_on(Studio::open(&self.options, &self.device))?;
+        if let Some(out) = &self.options.out {
+            self.record = Some(Record::open(out, self.studio.trainer.config(), &self.studio.origin, 0)?);
+        }
+        self.started = Stopwatch::start();
+        self.announce();
+        self.go(Pace::Waiting);
         Ok(())
     }
 
@@ -212,11 +228,15 @@ impl Engine {
     }
 
     fn turn(&mut self, name: &str, value: &str) -> Result<()> {
+        if Param::find(name).is_ok_and(|param| !param.live) {
+            self.say(Event::Warning(format!("{name} is fixed once a run has begun; begin another to change it")));
+            return Ok(());
+        }
         let mut config: RunConfig = self.studio.trainer.config().clone();
         match config.set(name, value).and_then(|()| config.validate()) {
             Ok(()) => {
                 if let Some(record) = &self.record {
-                    record.config(&config)?;
+                    record.turned(self.studio.trainer.update(), name, value)?;
                 }
                 self.studio.trainer.set_config(config);
                 self.say(Event::Changed { name: name.into(), value: value.into() });
@@ -268,6 +288,18 @@ impl Engine {
         Ok(())
     }
 
+    /// Makes the inner steps that are still to do: in their midst the weights belong to no update.
+    fn finish_update(&mut self) -> Result<()> {
+        while !self.studio.trainer.at_boundary() {
+            let update = self.studio.trainer.update() + 1;
+            if let Outcome::Update(metrics) = pollster::block_on(self.studio.trainer.advance())?.outcome {
+                self.complete(update, metrics)?;
+                self.tell_state();
+            }
+        }
+        Ok(())
+    }
+
     /// Everything that is due after an update.
     fn complete(&mut self, update: u64, metrics: super::Metrics) -> Result<()> {
         for (name, what) in [
@@ -278,6 +310,13 @@ impl Engine {
                 self.say(Event::Warning(format!("update {update}: {n} {what}")));
             }
         }
+        let deviation = metrics.get("ratio/max_deviation/first").copied().unwrap_or(0.0);
+        if deviation > RATIO_TOLERANCE && !self.studio.trainer.config().quirk_label_dropout {
+            self.say(Event::Warning(format!(
+                "update {update}: before its first step a ratio was {deviation:.1e} away from 1; this device computes \
+                 the same pass in two ways, and the loss is off by as much"
+            )));
+        }
         if let Some(record) = &self.record {
             record.line(update, &metrics, None)?;
         }
@@ -285,7 +324,8 @@ impl Engine {
         let config = self.studio.trainer.config();
         let last = update >= config.updates;
         let due = |every: u64| every > 0 && (last || update.is_multiple_of(every));
-        let (evaluate, sheet, save) = (due(config.eval_every), due(config.sample_every), due(config.checkpoint_every));
+        let (evaluate, sheet) = (due(config.eval_every), due(config.sample_every));
+        let save = last || due(config.checkpoint_every);
         if evaluate {
             self.measure()?;
         }
@@ -302,12 +342,13 @@ impl Engine {
     }
 
     fn measure(&mut self) -> Result<()> {
+        self.finish_update()?;
         let trainer = &self.studio.trainer;
         let (update, config) = (trainer.update(), trainer.config());
         let request = Request {
             samples: config.eval_samples as usize,
             guidance: config.eval_guidance,
-            temperature: config.temperature,
+            temperature: 1.0,
             seed: config.seed,
         };
         if self.options.watched {
@@ -317,9 +358,6 @@ impl Engine {
         if let Some(record) = &self.record {
             record.line(update, &evaluation.metrics, Some(&evaluation.protocol))?;
         }
-        let figures = json!({ "update": update, "metrics": evaluation.metrics, "protocol": evaluation.protocol });
-        self.first.get_or_insert_with(|| figures.clone());
-        self.last = Some(figures);
         self.say(Event::Evaluation { update, metrics: evaluation.metrics, protocol: evaluation.protocol });
         Ok(())
     }
@@ -336,40 +374,47 @@ impl Engine {
     }
 
     fn save(&mut self) -> Result<()> {
+        self.finish_update()?;
         let Some(record) = &self.record else {
             self.say(Event::Notice("nothing is saved: this session has no run folder".into()));
             return Ok(());
         };
-        // In the middle of the inner steps the weights belong to no update: finish it first.
-        let folder = Record::checkpoints(record.folder());
-        while !self.studio.trainer.at_boundary() {
-            let update = self.studio.trainer.update() + 1;
-            if let Outcome::Update(metrics) = pollster::block_on(self.studio.trainer.advance())?.outcome {
-                record.line(update, &metrics, None)?;
-                self.say(Event::Update { update, metrics });
-            }
-        }
-        let trainer = &self.studio.trainer;
-        let path = checkpoint::save(&folder, trainer.config(), trainer.state()?)?;
+        let Studio { trainer, origin, .. } = &self.studio;
+        let (config, origin) = (trainer.config().clone(), origin.clone());
+        let saved = Saved { config, origin, seconds: self.seconds(), state: trainer.state()? };
+        let path = checkpoint::save(&Record::checkpoints(record.folder()), saved)?;
         self.say(Event::Saved { path });
         Ok(())
+    }
+
+    /// Seconds of this run, earlier sessions included.
+    fn seconds(&self) -> f64 {
+        self.studio.seconds + self.started.seconds()
     }
 
     fn summarise(&self) -> Result<()> {
         let Some(record) = &self.record else { return Ok(()) };
         let trainer = &self.studio.trainer;
+        let evaluations = record.evaluations();
         record.summary(&json!({
             "updates": trainer.update(),
-            "seconds": self.started.seconds(),
+            "seconds": self.seconds(),
             "device": self.device_label,
+            "origin": self.studio.origin,
             "config": trainer.config(),
-            "before": self.first,
-            "after": self.last,
+            // Only the untouched model is "before".
+            "before": evaluations.first().filter(|e| e["update"] == 0),
+            "after": evaluations.last().filter(|e| e["update"] == trainer.update()),
         }))
     }
 
     fn close(&mut self) -> Result<()> {
-        if self.record.is_some() && self.studio.trainer.update() > 0 {
+        self.finish_update()?;
+        // Whoever asked for a run can go on with it from its very start; a window that was only opened leaves nothing.
+        if self.studio.trainer.update() == 0 && self.options.watched {
+            self.record.take().into_iter().for_each(Record::discard);
+        }
+        if self.record.is_some() {
             self.save()?;
             self.summarise()?;
         }
@@ -377,28 +422,9 @@ impl Engine {
     }
 
     fn show(&self, rollouts: &Rollouts) {
-        let names = self.studio.trainer.rewards().names();
-        let group = self.studio.trainer.config().num_generations.max(1) as usize;
-        let sample = |i: usize| {
-            let mut rewards: Vec<(String, f64)> = rollouts
-                .scores
-                .get(i)
-                .map(|s| names.iter().map(|n| n.to_string()).zip(s.iter().copied()).collect())
-                .unwrap_or_default();
-            rewards.extend(rollouts.loo_fid.get(i).map(|r| ("loo_fid".to_string(), *r)));
-            Sample { rgb: rollouts.pictures[i].clone(), rewards, advantage: rollouts.advantages.get(i).copied() }
-        };
-        let groups = rollouts.classes.chunks(group).enumerate().map(|(g, classes)| Group {
-            prompt: class_prompt(&self.studio.pictures.class_names[classes[0]]),
-            class: classes[0],
-            samples: (0..classes.len()).map(|i| sample(g * group + i)).collect(),
-        });
-        self.gallery.put(Gallery {
-            update: rollouts.update,
-            side: rollouts.side,
-            tokens: rollouts.written,
-            groups: groups.collect(),
-        });
+        let (trainer, classes) = (&self.studio.trainer, &self.studio.pictures.class_names);
+        let group = trainer.config().num_generations.max(1) as usize;
+        self.gallery.put(gallery_of(rollouts, &trainer.rewards().names(), classes, group));
     }
 }
 

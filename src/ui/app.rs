@@ -15,6 +15,8 @@ pub struct App {
     gallery: gallery::Pane,
     curves: curves::Pane,
     log: log::Pane,
+    /// The user wants another engine after a failure.
+    restart: bool,
 }
 
 impl App {
@@ -23,7 +25,18 @@ impl App {
         let controls = controls::Pane::new(config);
         let mut bar = Bar::default();
         bar.total = controls.count("updates");
-        Self { bar, controls, gallery: Default::default(), curves: Default::default(), log: Default::default() }
+        let (gallery, curves, log, restart) = Default::default();
+        Self { bar, controls, gallery, curves, log, restart }
+    }
+
+    /// The settings to start another engine with, once after the user has asked for one.
+    pub fn restarts(&mut self) -> Option<RunConfig> {
+        std::mem::take(&mut self.restart).then(|| {
+            self.log.failure = None;
+            (self.bar.failed, self.bar.device) = (false, String::new());
+            self.bar.set_state(State::Loading);
+            self.controls.config().clone()
+        })
     }
 
     /// What the engine is doing, as far as this window knows.
@@ -101,13 +114,14 @@ impl App {
             bar.status(ui);
         });
         if self.log.failure.is_some() {
-            Panel::top("failure").frame(theme::panel(ui, 8, 4)).show(ui, |ui| self.log.banner(ui));
+            Panel::top("failure").frame(theme::panel(ui, 8, 4)).show(ui, |ui| self.restart |= self.log.banner(ui));
         }
         Panel::bottom("log").frame(theme::panel(ui, 14, 6)).resizable(true).default_size(106.0).show(ui, |ui| {
             self.log.show(ui);
         });
         let wide = ui.available_width() > 1150.0;
-        let ready = self.bar.is_ready();
+        // After a failure settings may be turned too: they are what another start is made with.
+        let ready = self.bar.is_ready() || self.bar.failed;
         Panel::left("settings")
             .frame(theme::panel(ui, 12, 10))
             .default_size(if wide { 262.0 } else { 244.0 })
@@ -121,16 +135,20 @@ impl App {
         let empty = match self.bar.state {
             _ if self.bar.failed => gallery::Empty::Because(text::NO_ENGINE),
             State::Loading if self.bar.device.is_empty() => gallery::Empty::Until(text::GALLERY_LOADING),
-            State::Loading => gallery::Empty::Until(text::GALLERY_MEASURING),
+            State::Loading => gallery::Empty::Until(text::GALLERY_RESETTING),
             _ => gallery::Empty::Because(text::GALLERY_EMPTY_HELP),
         };
-        CentralPanel::default().frame(theme::panel(ui, 14, 10)).show(ui, |ui| self.gallery.show(ui, empty));
+        let lambda = self.controls.number("lambda_fid");
+        CentralPanel::default().frame(theme::panel(ui, 14, 10)).show(ui, |ui| self.gallery.show(ui, lambda, empty));
         for complaint in std::mem::take(&mut self.controls.complaints) {
             self.log.say(self.bar.update, Weight::Warning, complaint);
         }
         if commands.iter().any(|command| matches!(command, Command::Reset)) {
             self.curves.clear();
             self.gallery.clear();
+        }
+        if self.bar.failed {
+            commands.clear(); // nobody listens
         }
         commands
     }

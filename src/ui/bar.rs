@@ -93,6 +93,9 @@ impl Bar {
     }
 
     fn why_disabled(&self) -> &'static str {
+        if self.state == State::Finished && !self.failed {
+            return text::FINISHED;
+        }
         if self.failed || self.state == State::Ended { text::NO_ENGINE } else { text::NOT_READY }
     }
 
@@ -104,7 +107,8 @@ impl Bar {
             ui.add_space(8.0);
             self.run_or_pause(ui, commands, press == Some(Key::Space));
             ui.add_space(4.0);
-            if self.button(ui, text::STEP, text::STEP_HELP) || press == Some(Key::ArrowRight) {
+            let asked = self.button_if(ui, self.can_go_on(), text::STEP, text::STEP_HELP);
+            if asked || self.can_go_on() && press == Some(Key::ArrowRight) {
                 commands.push(Command::Step(self.span));
             }
             ui.add_enabled_ui(self.is_ready(), |ui| {
@@ -147,9 +151,18 @@ impl Bar {
         ui.input_mut(|input| keys.into_iter().find(|key| input.consume_key(Modifiers::NONE, *key)))
     }
 
+    /// Whether there are updates left to make.
+    fn can_go_on(&self) -> bool {
+        self.is_ready() && self.state != State::Finished
+    }
+
     fn button(&self, ui: &mut Ui, label: &str, help: &str) -> bool {
+        self.button_if(ui, self.is_ready(), label, help)
+    }
+
+    fn button_if(&self, ui: &mut Ui, enabled: bool, label: &str, help: &str) -> bool {
         let button = Button::new(label).min_size(vec2(0.0, 28.0));
-        let response = ui.add_enabled(self.is_ready(), button);
+        let response = ui.add_enabled(enabled, button);
         response.on_hover_text(help).on_disabled_hover_text(self.why_disabled()).clicked()
     }
 
@@ -161,12 +174,12 @@ impl Bar {
             (false, _) => ("▶", text::RUN, text::RUN_HELP),
         };
         let face = RichText::new(format!("{icon}  {label}")).strong();
-        let face = if self.is_ready() { face.color(Color32::WHITE) } else { face };
+        let face = if self.can_go_on() { face.color(Color32::WHITE) } else { face };
         let mut button = Button::new(face).min_size(vec2(104.0, 28.0));
-        if self.is_ready() {
+        if self.can_go_on() {
             button = button.fill(theme::primary());
         }
-        let response = ui.add_enabled(self.is_ready() && self.state != State::Finished, button);
+        let response = ui.add_enabled(self.can_go_on(), button);
         let response = response.on_hover_text(help).on_disabled_hover_text(self.why_disabled()).accessible_name(label);
         if (response.clicked() || pressed) && !self.pausing && self.state != State::Finished {
             self.pausing = running;

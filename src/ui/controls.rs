@@ -52,6 +52,16 @@ impl Pane {
         self.value(name).parse().ok()
     }
 
+    /// The value of a setting that is a number; 0 for any other.
+    pub(super) fn number(&self, name: &str) -> f64 {
+        self.value(name).parse().unwrap_or(0.0)
+    }
+
+    /// The settings as they stand here.
+    pub(super) fn config(&self) -> &RunConfig {
+        &self.config
+    }
+
     /// Whether a part of the reward has any weight.
     pub(super) fn is_paid(&self, part: &str) -> bool {
         !same(&self.value(&format!("{part}_weight")), "0")

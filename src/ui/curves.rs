@@ -162,14 +162,20 @@ impl Pane {
         };
         let shown = plot.show(ui, |plot| {
             for (update, what) in self.history.knobs() {
-                let line = VLine::new(what, *update).color(weak).width(1.0).style(LineStyle::dotted_dense());
+                // A name would put it into the legend, where there is one.
+                let line = VLine::new(if several { "" } else { what }, *update)
+                    .color(weak)
+                    .width(1.0)
+                    .style(LineStyle::dotted_dense());
                 plot.vline(line.allow_hover(true).id(("knob", what, update.to_bits())));
             }
             for ((name, label), colour) in chart.series.iter().zip(&names).zip(colours) {
                 let points = self.history.series(name);
+                // Only a point at update 0 is the untouched model.
                 if chart.evaluation
                     && !several
                     && let [first, _, ..] = points
+                    && first[0] == 0.0
                 {
                     let line = HLine::new(text::BASELINE, first[1]).color(weak).width(1.0);
                     plot.hline(line.style(LineStyle::dashed_dense()));

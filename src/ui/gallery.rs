@@ -34,9 +34,10 @@ impl Shown {
     const ALL: [(Self, &str); 3] =
         [(Self::Sum, "Both"), (Self::Instance, "Instance"), (Self::Distribution, "Distribution")];
 
-    fn of(self, (instance, distribution): (f64, f64)) -> f64 {
+    /// `lambda` is the weight of the distribution part in the loss.
+    fn of(self, (instance, distribution): (f64, f64), lambda: f64) -> f64 {
         match self {
-            Self::Sum => instance + distribution,
+            Self::Sum => instance + lambda * distribution,
             Self::Instance => instance,
             Self::Distribution => distribution,
         }
@@ -93,8 +94,8 @@ impl Pane {
         *self = Self { shown: self.shown, ..Self::default() };
     }
 
-    /// Draws the pane.
-    pub(super) fn show(&mut self, ui: &mut Ui, empty: Empty) {
+    /// Draws the pane; `lambda` is the weight of the distribution advantage against the instance advantage.
+    pub(super) fn show(&mut self, ui: &mut Ui, lambda: f64, empty: Empty) {
         self.upload(ui);
         self.header(ui);
         ui.add_space(4.0);
@@ -105,7 +106,7 @@ impl Pane {
             let scale = Scale::fit(ui, &self.gallery);
             ui.spacing_mut().item_spacing = vec2(GAP, GAP);
             for (group, strip) in self.gallery.groups.iter().zip(&self.strips) {
-                row(ui, group, strip, scale, self.shown);
+                row(ui, group, strip, scale, (self.shown, lambda));
             }
         });
     }
@@ -193,7 +194,7 @@ fn strip(group: &Group, side: usize) -> ColorImage {
     image
 }
 
-fn row(ui: &mut Ui, group: &Group, strip: &TextureHandle, scale: Scale, shown: Shown) {
+fn row(ui: &mut Ui, group: &Group, strip: &TextureHandle, scale: Scale, (shown, lambda): (Shown, f64)) {
     ui.horizontal(|ui| {
         let room = vec2(PROMPT, scale.cell());
         ui.allocate_ui_with_layout(room, Layout::top_down(Align::Min).with_main_align(Align::Center), |ui| {
@@ -208,7 +209,7 @@ fn row(ui: &mut Ui, group: &Group, strip: &TextureHandle, scale: Scale, shown: S
                         let index = line * scale.columns + column;
                         let left = pos2(index as f32 / count, 0.0);
                         let uv = Rect::from_min_size(left, vec2(1.0 / count, 1.0));
-                        let frame = sample.advantage.map(|both| theme::diverging(shown.of(both)));
+                        let frame = sample.advantage.map(|both| theme::diverging(shown.of(both, lambda)));
                         let response = picture(ui, strip.id(), uv, scale.picture, frame);
                         let name = text::sample(&group.prompt, index);
                         response.widget_info(|| WidgetInfo::labeled(Role::Image, true, &name));

@@ -62,14 +62,16 @@ impl Pane {
         });
     }
 
-    /// Draws the banner of a failed run.
-    pub(super) fn banner(&self, ui: &mut Ui) {
-        let Some(Failure { error, advice }) = &self.failure else { return };
+    /// Draws the banner of a failed run; whether the user wants to start again.
+    pub(super) fn banner(&self, ui: &mut Ui) -> bool {
+        let Some(Failure { error, advice }) = &self.failure else { return false };
+        let mut again = false;
         let colour = ui.visuals().error_fg_color;
         banner_frame(colour).show(ui, |ui| {
             ui.set_width(ui.available_width());
             ui.horizontal(|ui| {
                 ui.label(RichText::new(text::FAILED).color(colour).heading());
+                again = ui.button(text::AGAIN).on_hover_text(text::AGAIN_HELP).clicked();
                 if ui.button(text::COPY).clicked() {
                     ui.ctx().copy_text(format!("{error}\n{advice}"));
                 }
@@ -82,6 +84,7 @@ impl Pane {
                 });
             }
         });
+        again
     }
 }
 

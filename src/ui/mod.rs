@@ -12,6 +12,7 @@ mod log;
 mod text;
 pub mod theme;
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use anyhow::Result;
@@ -19,7 +20,8 @@ use eframe::{egui, egui_wgpu};
 
 pub use app::App;
 
-use crate::session::{self, DrawSetup, Options, Session, State};
+use crate::config::{PARAMS, RunConfig};
+use crate::session::{self, DrawSetup, Event, Options, Session, State};
 
 /// Why there is no window.
 #[derive(Debug, thiserror::Error)]
@@ -35,23 +37,25 @@ pub enum WindowError {
     },
 }
 
-/// Opens the window and stays until it is closed; closing saves.
+/// Opens the window and stays until it is closed; closing saves. With `screenshot` it saves a picture of itself there
+/// once the run is finished, and closes.
 ///
 /// # Errors
 /// [`WindowError`], where there is no display or the system refuses a window; also where the device that was named
 /// does not exist.
-pub fn run(options: Options) -> Result<()> {
+pub fn run(options: Options, screenshot: Option<PathBuf>) -> Result<()> {
     if !has_display() {
         return Err(WindowError::NoDisplay.into());
     }
     let app = App::new(options.config.clone());
-    let (session, setup) = session::start_for_window(options)?;
+    let (session, setup) = session::start_for_window(options.clone())?;
+    let screenshot = screenshot.map(|path| Screenshot { path, frames: 0 });
     let result = eframe::run_native(
         "artune",
         native_options(setup),
         Box::new(|context| {
             theme::apply(&context.egui_ctx);
-            Ok(Box::new(Window { app, session: Some(session) }))
+            Ok(Box::new(Window { app, options, session: Some(session), screenshot }))
         }),
     );
     result.map_err(|error| WindowError::Refused { why: error.to_string() }.into())
@@ -84,17 +88,73 @@ fn native_options(setup: Option<DrawSetup>) -> eframe::NativeOptions {
 /// An [`App`] on the screen, fed by a session.
 struct Window {
     app: App,
+    options: Options,
     session: Option<Session>,
+    screenshot: Option<Screenshot>,
+}
+
+/// A picture of the window that is still to be taken.
+struct Screenshot {
+    path: PathBuf,
+    /// Frames drawn since there was something to show.
+    frames: u32,
+}
+
+/// The newest pictures and curves have surely been drawn after so many frames.
+const SETTLED: u32 = 6;
+
+impl Window {
+    /// Starts another engine after a failure: where the last checkpoint was, or from the beginning.
+    fn restart(&mut self, config: RunConfig) {
+        self.session = None; // waits for the old one to end
+        let live = PARAMS.iter().filter(|param| param.live);
+        self.options.changes =
+            live.filter_map(|p| Some((p.name.to_string(), config.get(p.name)?.to_string()))).collect();
+        self.options.resume = self.options.out.as_ref().is_some_and(|out| out.join("checkpoints").is_dir());
+        self.options.config = config;
+        match session::start_for_window(self.options.clone()) {
+            Ok((session, _)) => self.session = Some(session),
+            Err(error) => self.app.observe(Event::Failed { error: format!("{error:#}"), advice: String::new() }),
+        }
+    }
+
+    /// Asks for the picture once the run has ended; when it comes it is saved, and the window closes.
+    fn photograph(&mut self, ctx: &egui::Context) {
+        let Some(screenshot) = &mut self.screenshot else { return };
+        if !matches!(self.app.state(), State::Finished | State::Ended) {
+            return;
+        }
+        screenshot.frames += 1;
+        if screenshot.frames == SETTLED {
+            let (path, window) = (screenshot.path.clone(), ctx.clone());
+            ctx.request_screenshot(move |image| {
+                let [width, height] = image.size.map(|n| n as u32);
+                let colour = image::ExtendedColorType::Rgba8;
+                if let Err(error) = image::save_buffer(&path, image.as_raw(), width, height, colour) {
+                    eprintln!("{}: {error}", path.display());
+                }
+                window.send_viewport_cmd(egui::ViewportCommand::Close);
+            });
+        }
+    }
 }
 
 impl eframe::App for Window {
     fn ui(&mut self, ui: &mut egui::Ui, _frame: &mut eframe::Frame) {
-        let Some(session) = &self.session else { return };
-        session.poll().into_iter().for_each(|event| self.app.observe(event));
-        if let Some(gallery) = session.gallery.take() {
-            self.app.pictures(gallery);
+        if let Some(session) = &self.session {
+            session.poll().into_iter().for_each(|event| self.app.observe(event));
+            if let Some(gallery) = session.gallery.take() {
+                self.app.pictures(gallery);
+            }
         }
-        self.app.show(ui).into_iter().for_each(|command| session.send(command));
+        let commands = self.app.show(ui);
+        if let Some(session) = &self.session {
+            commands.into_iter().for_each(|command| session.send(command));
+        }
+        if let Some(config) = self.app.restarts() {
+            self.restart(config);
+        }
+        self.photograph(ui.ctx());
         // Drawing may share its processor with the engine: look often while something happens, seldom otherwise.
         let pause = if matches!(self.app.state(), State::Loading | State::Running) { 80 } else { 300 };
         ui.ctx().request_repaint_after(Duration::from_millis(pause));

@@ -38,20 +38,21 @@ pub(super) const PRESETS: &str = "Presets";
 pub(super) const PRESETS_HELP: &str = "Settings that belong together. Choosing one turns the knobs and resets nothing.";
 pub(super) const THEME: &str = "Switch between light and dark";
 pub(super) const NOT_READY: &str = "The engine is still starting.";
+pub(super) const FINISHED: &str = "All updates are done: raise Updates, in the settings under Run, to go on.";
 pub(super) const NO_ENGINE: &str = "The engine has stopped; what went wrong stands above.";
 
 pub(super) const GALLERY: &str = "Newest pictures";
 pub(super) const GALLERY_HELP: &str = "One row per prompt. The samples of a row are compared with each other only: a sample \
     better than its row's mean has a positive advantage and becomes likelier, the others less likely.";
 pub(super) const GALLERY_LOADING: &str = "Opening the device and reading the weights…";
-pub(super) const GALLERY_MEASURING: &str = "Measuring the untouched model, to compare with later…";
+pub(super) const GALLERY_RESETTING: &str = "Going back to the pretrained model…";
 pub(super) const GALLERY_EMPTY: &str = "No pictures yet";
 pub(super) const GALLERY_EMPTY_HELP: &str = "Press Run, or the space bar, and watch the model write.";
 pub(super) const ADVANTAGE: &str = "Frames";
 pub(super) const LEGEND_LESS: &str = "less likely";
 pub(super) const LEGEND_MORE: &str = "likelier";
 pub(super) const LEGEND_HELP: &str = "A frame shows the advantage of its picture: how far its reward lies above (blue) or \
-    below (orange) the mean of its row, in standard deviations. Both adds the instance and the distribution advantage. Grey: not scored yet.";
+    below (orange) the mean of its row, in standard deviations. Both adds the distribution advantage, times Lambda fid, to the instance advantage, as the loss does. Grey: not scored yet.";
 pub(super) const INSTANCE: &str = "Instance advantage";
 pub(super) const DISTRIBUTION: &str = "Distribution advantage";
 pub(super) const NOT_SCORED: &str = "Not scored yet.";
@@ -70,6 +71,9 @@ pub(super) const BASELINE: &str = "untouched model";
 
 pub(super) const LOG: &str = "Log";
 pub(super) const FAILED: &str = "The run stopped";
+pub(super) const AGAIN: &str = "Start again";
+pub(super) const AGAIN_HELP: &str = "Start another engine with the settings as they are now: from the last checkpoint of \
+    this run, or from the beginning where there is none.";
 pub(super) const ADVICE: &str = "What to do:";
 pub(super) const COPY: &str = "Copy the message";
 
@@ -94,8 +98,8 @@ pub(super) const CHARTS: &[Chart] = &[
     },
     Chart {
         title: "Held-out distance",
-        help: "Fréchet distance between features of generated and of real pictures; lower is better. The feature \
-            network is never rewarded, so this cannot be gamed.",
+        help: "Fréchet distance between features of generated and of real pictures (those that the prior learnt from, \
+            gently augmented); lower is better. No reward uses this feature network.",
         metrics: &["eval/fd"],
         always: true,
     },
@@ -125,6 +129,13 @@ pub(super) const CHARTS: &[Chart] = &[
             step, and before the first, where it must be 1.",
         metrics: &["ratio", "ratio/first"],
         always: true,
+    },
+    Chart {
+        title: "First ratio, off 1 by",
+        help: "Before the first inner step nothing has changed, so every ratio must be 1: this is the largest distance \
+            from it over all samples. More than rounding means that the loss is wrong.",
+        metrics: &["ratio/max_deviation/first"],
+        always: false,
     },
     Chart {
         title: "Share clipped",

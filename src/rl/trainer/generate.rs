@@ -1,12 +1,13 @@
 //! The first phase: drawing prompts, writing tokens, decoding them.
 
 use burn::prelude::*;
+use burn::tensor::Transaction;
 
-use super::{Advance, Outcome, Phase, Rollouts, Stage, TrainError, Trainer, purpose};
+use super::{Advance, Drawn, Outcome, Phase, Prompts, Rollouts, Stage, TrainError, Trainer, Writing, purpose};
+use crate::config::RunConfig;
 use crate::data::grid::rgb_pictures;
-use crate::gpu::read::read;
+use crate::gpu::read::{read, read_together};
 use crate::model::family::Family;
-use crate::platform::clock::Stopwatch;
 use crate::platform::rng::Key;
 use crate::rl::rollout::Rollout;
 use crate::rl::sampling::SamplingConfig;
@@ -17,7 +18,8 @@ impl Trainer {
     /// # Errors
     /// Where the device fails.
     pub async fn preview(&self) -> Result<Option<Rollouts>, TrainError> {
-        let Stage::Generate { rollout, classes, .. } = &self.stage else { return Ok(None) };
+        let Stage::Generate(writing) = &self.stage else { return Ok(None) };
+        let Writing { rollout, prompts } = &**writing;
         let Some(tokens) = rollout.tokens() else { return Ok(None) };
         let written = rollout.progress();
         let [n, done] = tokens.dims();
@@ -37,7 +39,7 @@ impl Trainer {
         Ok(Some(Rollouts {
             update: self.update + 1,
             side,
-            classes: classes.clone(),
+            classes: prompts.classes.clone(),
             pictures,
             written,
             ..Rollouts::default()
@@ -45,53 +47,65 @@ impl Trainer {
     }
 
     /// Draws the prompts and writes the first token.
-    pub(super) fn begin(&mut self) -> Result<Advance, TrainError> {
-        let clock = Stopwatch::start();
+    pub(super) async fn begin(&mut self) -> Result<Advance, TrainError> {
+        self.seconds = [0.0; 4];
         let allowed = self.allowed_classes()?;
         let update = Key::new(self.config.seed).fold(self.update);
         let mut draw = update.fold(purpose::CLASSES).stream();
         let group = self.config.num_generations as usize;
+        let prompts = self.config.prompts as usize;
+        // Classes without repeats while there are enough of them: fewer rewards differ by the luck of the draw.
+        let mut drawn: Vec<usize> = vec![];
+        while drawn.len() < prompts {
+            drawn.extend(draw.choose(prompts - drawn.len(), allowed.len()).into_iter().map(|i| allowed[i]));
+        }
         let (mut classes, mut keys) = (vec![], vec![]);
-        for prompt in 0..self.config.prompts as usize {
-            let class = allowed[draw.below(allowed.len())];
+        for (prompt, class) in drawn.into_iter().enumerate() {
             for sample in 0..group {
                 classes.push(class);
                 keys.push(update.fold(purpose::TOKENS).fold(prompt as u64).fold(sample as u64));
             }
         }
-        let rollout = Rollout::new(&self.acting, &classes, keys, self.sampling(), &self.device);
-        Ok(self.write(rollout, classes, clock))
+        let rollout = Rollout::new(&self.acting, &classes, keys, rollout_sampling(&self.config), &self.device);
+        self.write(Writing { rollout, prompts: Prompts { classes, group } }).await
     }
 
-    /// Writes the next token of every sequence.
-    pub(super) fn write(&mut self, mut rollout: Rollout, classes: Vec<usize>, clock: Stopwatch) -> Advance {
-        let more = rollout.step(&self.acting);
-        let done = rollout.progress();
+    /// Writes the next token of every sequence; after the last one decodes the pictures. One readback in all.
+    pub(super) async fn write(&mut self, mut writing: Writing) -> Result<Advance, TrainError> {
+        let more = writing.rollout.step(&self.acting);
+        let done = writing.rollout.progress();
         self.stage = if more {
-            Stage::Generate { rollout, classes, clock }
+            Stage::Generate(Box::new(writing))
         } else {
-            Stage::Reward { tokens: rollout.finish(&self.acting), classes, generate: clock.seconds() }
+            let Writing { rollout, prompts } = writing;
+            let tokens = rollout.finish(&self.acting);
+            let pictures = self.decode(tokens.clone());
+            let both = Transaction::default().register(tokens.clone()).register(pictures.clone());
+            let [ids, pixels] = read_together(both).await?;
+            let (tokens_host, pixels) = (ids.iter::<u32>().collect(), pixels.iter::<f32>().collect());
+            Stage::Reward(Box::new(Drawn { prompts, tokens, pictures, tokens_host, pixels }))
         };
-        Advance { phase: Phase::Generate, done, outcome: Outcome::None }
+        Ok(Advance { phase: Phase::Generate, done, outcome: Outcome::None })
     }
 
     fn allowed_classes(&self) -> Result<Vec<usize>, TrainError> {
         allowed_classes(&self.config.classes, &self.class_names)
     }
 
-    fn sampling(&self) -> SamplingConfig {
-        SamplingConfig {
-            guidance: self.config.guidance,
-            temperature: self.config.temperature,
-            top_k: self.config.top_k as usize,
-            top_p: self.config.top_p,
-            cfg_interval: self.config.cfg_interval,
-        }
-    }
-
     /// Tokens `[n, t]` → pictures `[n, 3, side, side]` in [0, 1], cut to 256 levels as the authors' code does.
     pub(super) fn decode(&self, tokens: Tensor<2, Int>) -> Tensor<4> {
         decode_levels(&self.family, tokens)
+    }
+}
+
+/// How the samples to learn from are drawn.
+pub fn rollout_sampling(config: &RunConfig) -> SamplingConfig {
+    SamplingConfig {
+        guidance: config.guidance,
+        temperature: config.temperature,
+        top_k: config.top_k as usize,
+        top_p: config.top_p,
+        cfg_interval: config.cfg_interval,
     }
 }
 

@@ -14,7 +14,7 @@ use burn::optim::{AdamWConfig, ModuleOptimizer};
 use burn::prelude::*;
 use thiserror::Error;
 
-pub use generate::{allowed_classes, decode_levels};
+pub use generate::{allowed_classes, decode_levels, rollout_sampling};
 pub use optimise::teacher_forced;
 
 use super::advantage::{AdvantageError, Advantages};
@@ -29,6 +29,10 @@ use crate::platform::clock::Stopwatch;
 use crate::reward::loo_fid::{LooFid, LooFidError};
 use crate::reward::mix::InstanceRewards;
 use crate::reward::moments::Moments;
+
+/// AdamW's guard against division by nothing: PyTorch's, which the authors' code uses. (burn's own, 1e-5, would damp
+/// the small gradients of tuning.)
+const ADAM_EPSILON: f32 = 1e-8;
 
 /// Key parts that name what random numbers are for; an update's own number comes first.
 mod purpose {
@@ -88,7 +92,7 @@ pub struct Rollouts {
     pub advantages: Vec<(f64, f64)>,
 }
 
-/// The four phases of an update.
+/// The four phases of an update, in order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Phase {
     /// Writing tokens and decoding them.
@@ -134,17 +138,41 @@ pub struct TrainerState {
     pub optimizer: Vec<u8>,
     /// Exponential moving moments of the generated features.
     pub moments: Moments,
-    /// Target of the entropy controller, as a share of ln(vocabulary).
-    pub entropy_target: f64,
+    /// Mean token entropy of the untouched model, as a share of ln(vocabulary).
+    pub entropy_measured: f64,
 }
 
 /// Where an update stands.
 enum Stage {
     Idle,
-    Generate { rollout: Rollout, classes: Vec<usize>, clock: Stopwatch },
-    Reward { tokens: Tensor<2, Int>, classes: Vec<usize>, generate: f64 },
+    Generate(Box<Writing>),
+    Reward(Box<Drawn>),
     OldLogProb(Box<Scored>),
     Train(Box<Prepared>),
+}
+
+/// The prompts of an update: `group` consecutive samples of each.
+#[derive(Clone, Debug)]
+struct Prompts {
+    /// Class of each sample.
+    classes: Vec<usize>,
+    /// Samples per prompt.
+    group: usize,
+}
+
+/// Sequences being written.
+struct Writing {
+    rollout: Rollout,
+    prompts: Prompts,
+}
+
+/// Finished pictures, also as the host sees them.
+struct Drawn {
+    prompts: Prompts,
+    tokens: Tensor<2, Int>,
+    pictures: Tensor<4>,
+    tokens_host: Vec<u32>,
+    pixels: Vec<f32>,
 }
 
 /// A scored batch.
@@ -160,14 +188,13 @@ struct Scored {
 /// A batch with everything the loss needs.
 struct Prepared {
     scored: Scored,
-    dropped: Vec<bool>,
     old_logp: Tensor<2>,
-    ref_logp: Option<Tensor<2>>,
+    ref_logp: Tensor<2>,
     instance: Tensor<1>,
     distribution: Option<Tensor<1>>,
     alpha: f64,
-    inner: usize,
-    clock: Stopwatch,
+    /// Inner steps done, and to do: a knob turned meanwhile counts from the next update on.
+    inner: (usize, usize),
     stats: Vec<[f64; grpo::STATS.len()]>,
     grad_norms: Vec<f64>,
     skipped: usize,
@@ -186,30 +213,32 @@ pub struct Trainer {
     /// The policy without gradients; refreshed after each inner step.
     acting: Transformer,
     optimizer: ModuleOptimizer,
-    entropy_target: f64,
+    entropy_measured: f64,
     update: u64,
     stage: Stage,
+    /// Seconds of work in each phase of this update; waiting between two pieces of work does not count.
+    seconds: [f64; 4],
 }
 
 impl Trainer {
     /// A trainer at update 0: the untouched prior.
     ///
-    /// `loo` carries the reference moments and the moments of the untouched model; `entropy_target` is that model's
-    /// mean token entropy as a share of ln(vocabulary), unless the config names another.
+    /// `loo` carries the reference moments and the moments of the untouched model; `entropy_measured` is that model's
+    /// mean token entropy as a share of ln(vocabulary): the entropy target, unless the config names another.
     pub fn new(
         config: RunConfig,
         family: Family,
         device: &Device,
         class_names: Vec<String>,
         loo: LooFid,
-        entropy_target: f64,
+        entropy_measured: f64,
     ) -> Self {
         let learner = autodiff_copy(&family, device);
         Self {
             rewards: InstanceRewards::new(&family, &class_names),
             optimizer: optimizer(&config),
             acting: learner.valid(),
-            entropy_target: if config.entropy_target > 0.0 { config.entropy_target } else { entropy_target },
+            entropy_measured,
             config,
             family,
             device: device.clone(),
@@ -218,6 +247,7 @@ impl Trainer {
             learner,
             update: 0,
             stage: Stage::Idle,
+            seconds: [0.0; 4],
         }
     }
 
@@ -228,9 +258,6 @@ impl Trainer {
 
     /// New settings, from the next piece of work on. Nothing is reset.
     pub fn set_config(&mut self, config: RunConfig) {
-        if config.entropy_target > 0.0 {
-            self.entropy_target = config.entropy_target;
-        }
         self.loo.set_beta(config.ema_beta);
         self.config = config;
     }
@@ -268,7 +295,7 @@ impl Trainer {
     /// Whether the weights are those of the last finished update: then saving loses nothing but tokens that are drawn
     /// again exactly.
     pub fn at_boundary(&self) -> bool {
-        !matches!(&self.stage, Stage::Train(prepared) if prepared.inner > 0)
+        !matches!(&self.stage, Stage::Train(prepared) if prepared.inner.0 > 0)
     }
 
     /// What a checkpoint stores. Meaningful [at a boundary](Self::at_boundary).
@@ -282,7 +309,7 @@ impl Trainer {
             policy: self.acting.clone().into_record().into_bytes().map_err(|e| state(&e))?.to_vec(),
             optimizer: self.optimizer.into_bytes().map_err(|e| state(&e))?.to_vec(),
             moments: self.loo.ema().clone(),
-            entropy_target: self.entropy_target,
+            entropy_measured: self.entropy_measured,
         })
     }
 
@@ -302,7 +329,7 @@ impl Trainer {
         self.acting = learner.valid();
         self.learner = learner;
         self.loo.set_ema(state.moments)?;
-        self.entropy_target = state.entropy_target;
+        self.entropy_measured = state.entropy_measured;
         self.update = state.update;
         self.stage = Stage::Idle;
         Ok(())
@@ -313,14 +340,40 @@ impl Trainer {
     /// # Errors
     /// Where the device fails or the settings name an unknown class. The state is then that of the last update.
     pub async fn advance(&mut self) -> Result<Advance, TrainError> {
-        match std::mem::replace(&mut self.stage, Stage::Idle) {
-            Stage::Idle => self.begin(),
-            Stage::Generate { rollout, classes, clock } => Ok(self.write(rollout, classes, clock)),
-            Stage::Reward { tokens, classes, generate } => self.score(tokens, classes, generate).await,
+        let clock = Stopwatch::start();
+        let mut advance = match std::mem::replace(&mut self.stage, Stage::Idle) {
+            Stage::Idle => self.begin().await,
+            Stage::Generate(writing) => self.write(*writing).await,
+            Stage::Reward(drawn) => self.score(*drawn).await,
             Stage::OldLogProb(scored) => self.prepare(*scored).await,
             Stage::Train(prepared) => self.train(*prepared).await,
+        }?;
+        // Every phase ends with a readback, so that work which was only queued is not booked on the next.
+        self.seconds[advance.phase as usize] += clock.seconds();
+        if let Outcome::Update(metrics) = &mut advance.outcome {
+            let seconds = std::mem::take(&mut self.seconds);
+            metrics.extend(throughput(metrics["tokens"], seconds));
         }
+        Ok(advance)
     }
+
+    /// What the entropy is steered to, as a share of ln(vocabulary).
+    fn entropy_target(&self) -> f64 {
+        if self.config.entropy_target > 0.0 { self.config.entropy_target } else { self.entropy_measured }
+    }
+}
+
+/// Seconds and tokens per second of each phase and of the whole update.
+fn throughput(tokens: f64, seconds: [f64; 4]) -> BTreeMap<String, f64> {
+    let mut metrics = BTreeMap::new();
+    for (phase, seconds) in ["generate", "reward", "old_logp", "train"].into_iter().zip(seconds) {
+        metrics.insert(format!("time/{phase}"), seconds);
+        metrics.insert(format!("tokens_per_second/{phase}"), tokens / seconds.max(1e-9));
+    }
+    let step: f64 = seconds.iter().sum();
+    metrics.insert("step_time".into(), step);
+    metrics.insert("tokens_per_second".into(), tokens / step.max(1e-9));
+    metrics
 }
 
 /// A copy of the prior that records gradients. (Made fresh and filled: weights that were loaded without autodiff
@@ -334,6 +387,7 @@ fn optimizer(config: &RunConfig) -> ModuleOptimizer {
         .with_beta_1(config.adam_beta1 as f32)
         .with_beta_2(config.adam_beta2 as f32)
         .with_weight_decay(config.weight_decay as f32)
+        .with_epsilon(ADAM_EPSILON)
         .init()
 }
 

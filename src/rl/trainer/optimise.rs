@@ -9,7 +9,6 @@ use super::{Advance, Outcome, Phase, Prepared, Scored, Stage, TrainError, Traine
 use crate::config::RunConfig;
 use crate::gpu::read::read;
 use crate::model::transformer::Transformer;
-use crate::platform::clock::Stopwatch;
 use crate::platform::rng::Key;
 use crate::rl::entropy::{AdaptiveEntropy, EntropyController, normalized};
 use crate::rl::gradient;
@@ -18,7 +17,6 @@ use crate::rl::grpo::{self, Level, LossConfig, LossInput, LossType, Normaliser};
 impl Trainer {
     /// Log-probabilities before the update and under the reference, and the entropy that sets the coefficient.
     pub(super) async fn prepare(&mut self, scored: Scored) -> Result<Advance, TrainError> {
-        let clock = Stopwatch::start();
         let n = scored.classes.len();
         // Q2 of the authors' code: a tenth of the rows is scored as if it had no class.
         let dropped = self.dropped(n, 0);
@@ -30,12 +28,10 @@ impl Trainer {
                 grpo::token_log_probs(teacher_forced(&self.acting, labels, tokens.clone()), tokens.clone());
             old.push(logp);
             entropies.push(entropy);
-            // Without a penalty nobody asks how far the reference is.
-            if self.config.beta > 0.0 {
-                let labels = self.labels(&scored.classes[rows.clone()], &vec![false; rows.len()]);
-                let logits = teacher_forced(&self.family.prior, labels, tokens.clone());
-                reference.push(grpo::token_log_probs(logits, tokens).0);
-            }
+            // Also without a penalty: how far the policy has drifted is then the more worth seeing.
+            let labels = self.labels(&scored.classes[rows.clone()], &vec![false; rows.len()]);
+            let logits = teacher_forced(&self.family.prior, labels, tokens.clone());
+            reference.push(grpo::token_log_probs(logits, tokens).0);
         }
         let entropy = read(Tensor::cat(entropies, 0).mean()).await?[0] as f64;
         let h_norm = normalized(entropy, self.family.config.gpt.vocab_size);
@@ -47,14 +43,12 @@ impl Trainer {
             Tensor::<1>::from_data(TensorData::new(v, [n]), &self.device)
         };
         let mut prepared = Prepared {
-            dropped,
             old_logp: Tensor::cat(old, 0),
-            ref_logp: (!reference.is_empty()).then(|| Tensor::cat(reference, 0)),
+            ref_logp: Tensor::cat(reference, 0),
             instance: vector(&scored.instance.values),
             distribution: scored.distribution.as_ref().map(|d| vector(&d.values)),
             alpha,
-            inner: 0,
-            clock: Stopwatch::start(),
+            inner: (0, self.config.num_iterations.max(1) as usize),
             stats: vec![],
             grad_norms: vec![],
             skipped: 0,
@@ -63,10 +57,8 @@ impl Trainer {
         let metrics = &mut prepared.scored.metrics;
         metrics.insert("entropy".into(), entropy);
         metrics.insert("entropy_norm".into(), h_norm);
-        metrics.insert("entropy_target".into(), self.entropy_target);
+        metrics.insert("entropy_target".into(), self.entropy_target());
         metrics.insert("entropy_coef".into(), alpha);
-        metrics.insert("time/old_logp".into(), clock.seconds());
-        prepared.clock = Stopwatch::start();
         self.stage = Stage::Train(Box::new(prepared));
         Ok(Advance { phase: Phase::OldLogProb, done: (1, 1), outcome: Outcome::None })
     }
@@ -74,9 +66,8 @@ impl Trainer {
     /// One inner step: a gradient of the whole batch, in micro-batches, and the optimiser. One small readback.
     pub(super) async fn train(&mut self, mut prepared: Prepared) -> Result<Advance, TrainError> {
         let n = prepared.scored.classes.len();
-        let inner = prepared.inner;
-        let total = self.config.num_iterations.max(1) as usize;
-        let dropped = if inner == 0 { prepared.dropped.clone() } else { self.dropped(n, inner as u64) };
+        // Q2 again, drawn anew for every pass as the authors' code does.
+        let dropped = self.dropped(n, prepared.inner.0 as u64 + 1);
         let loss_config = loss_config(&self.config);
         let length = self.family.config.gpt.block_size;
         let mut accumulator = GradientsAccumulator::new();
@@ -93,7 +84,7 @@ impl Trainer {
                     logp,
                     entropy,
                     old_logp: slice(&prepared.old_logp),
-                    ref_logp: prepared.ref_logp.as_ref().map(slice),
+                    ref_logp: Some(slice(&prepared.ref_logp)),
                     mask: None,
                     instance_advantage: vector(&prepared.instance),
                     distribution_advantage: prepared.distribution.as_ref().map(vector),
@@ -127,9 +118,9 @@ impl Trainer {
         } else {
             prepared.skipped += 1;
         }
-        prepared.inner += 1;
-        let done = (prepared.inner, total);
-        if prepared.inner < total {
+        prepared.inner.0 += 1;
+        let done = prepared.inner;
+        if done.0 < done.1 {
             self.stage = Stage::Train(Box::new(prepared));
             return Ok(Advance { phase: Phase::Train, done, outcome: Outcome::None });
         }
@@ -156,16 +147,6 @@ impl Trainer {
         }
         metrics.insert("grad_norm".into(), finite_mean(&prepared.grad_norms));
         metrics.insert("updates_skipped".into(), prepared.skipped as f64);
-        metrics.insert("time/train".into(), prepared.clock.seconds());
-        let tokens = (prepared.scored.classes.len() * self.family.config.gpt.block_size) as f64;
-        let mut step = 0.0;
-        for phase in ["generate", "reward", "old_logp", "train"] {
-            let seconds = metrics.get(&format!("time/{phase}")).copied().unwrap_or(0.0);
-            step += seconds;
-            metrics.insert(format!("tokens_per_second/{phase}"), tokens / seconds.max(1e-9));
-        }
-        metrics.insert("step_time".into(), step);
-        metrics.insert("tokens_per_second".into(), tokens / step.max(1e-9));
         self.update += 1;
         metrics
     }
@@ -179,7 +160,7 @@ impl Trainer {
             base: c.entropy_coef,
             min: c.entropy_min,
             max: c.entropy_max,
-            target: self.entropy_target,
+            target: self.entropy_target(),
             deadband: c.entropy_deadband,
             gain: c.entropy_gain,
             warmup: c.entropy_warmup,

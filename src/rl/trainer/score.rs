@@ -2,46 +2,27 @@
 
 use std::collections::BTreeMap;
 
-use burn::prelude::*;
 use burn::tensor::Transaction;
 
-use super::{Advance, Outcome, Phase, Rollouts, Scored, Stage, TrainError, Trainer, finite_mean};
+use super::{Advance, Drawn, Outcome, Phase, Prompts, Rollouts, Scored, Stage, TrainError, Trainer, finite_mean};
 use crate::data::grid::rgb_pictures;
-use crate::gpu::read::ReadError;
-use crate::metrics::Features;
-use crate::platform::clock::Stopwatch;
+use crate::gpu::read::read_together;
+use crate::metrics::{Features, MetricError};
 use crate::reward::RewardBatch;
+use crate::reward::loo_fid::LooFidError;
 use crate::reward::mix::{InstanceRewards, mixed};
 use crate::reward::moments::Moments;
 use crate::rl::advantage::group_advantages;
 
 impl Trainer {
-    /// Decodes the pictures, scores them and computes the advantages. One readback.
-    pub(super) async fn score(
-        &mut self,
-        tokens: Tensor<2, Int>,
-        classes: Vec<usize>,
-        generate: f64,
-    ) -> Result<Advance, TrainError> {
-        let decoding = Stopwatch::start();
+    /// Scores the pictures and computes the advantages. One readback.
+    pub(super) async fn score(&mut self, drawn: Drawn) -> Result<Advance, TrainError> {
+        let Drawn { prompts: Prompts { classes, group }, tokens, pictures, tokens_host, pixels } = drawn;
         let n = classes.len();
-        let group = self.config.num_generations as usize;
-        let pictures = self.decode(tokens.clone());
         let batch = RewardBatch { pictures: pictures.clone(), classes: classes.clone() };
         let scores = self.rewards.score(&batch);
-        let features = self.family.features.features(pictures.clone());
-        let read = Transaction::default()
-            .register(tokens.clone())
-            .register(pictures)
-            .register(scores)
-            .register(features)
-            .execute_async()
-            .await
-            .map_err(|e| ReadError(e.to_string()))?;
-        let [ids, pixels, scores, features] =
-            <[TensorData; 4]>::try_from(read).map_err(|_| ReadError("a readback is incomplete".into()))?;
-        let tokens_host: Vec<u32> = ids.iter::<u32>().collect();
-        let pixels: Vec<f32> = pixels.iter::<f32>().collect();
+        let features = self.family.features.features(pictures);
+        let [scores, features] = read_together(Transaction::default().register(scores).register(features)).await?;
         let parts = self.rewards.names().len();
         let scores: Vec<Vec<f64>> = scores.iter::<f64>().collect::<Vec<_>>().chunks(parts).map(<[_]>::to_vec).collect();
         let width = features.shape()[1];
@@ -67,10 +48,10 @@ impl Trainer {
         metrics.insert("reward".into(), finite_mean(&rewards));
         metrics.insert("reward_std".into(), finite_mean(&instance.std));
         metrics.insert("frac_reward_zero_std".into(), instance.frac_zero_std());
-        metrics.insert("samples_skipped".into(), instance.skipped as f64);
+        let broken = |i: &usize| !rewards[*i].is_finite() || !loo_fid[*i].is_finite();
+        metrics.insert("samples_skipped".into(), (0..n).filter(broken).count() as f64);
+        metrics.insert("tokens".into(), tokens_host.len() as f64);
         metrics.insert("diversity".into(), diversity(&features, width));
-        metrics.insert("time/generate".into(), generate);
-        metrics.insert("time/reward".into(), decoding.seconds());
 
         let advantage = |i: usize| (instance.values[i], distribution.as_ref().map_or(0.0, |d| d.values[i]));
         let length = tokens_host.len() / n;
@@ -90,7 +71,7 @@ impl Trainer {
     }
 
     /// LOO-FID reward of every sample, and the moments after this batch. Samples with a broken feature get NaN, which
-    /// the advantages leave out.
+    /// the advantages leave out; so do all where the eigenvalues of the full form do not converge.
     fn leave_one_out(&self, features: &[f64], width: usize) -> Result<(Vec<f64>, Option<Moments>), TrainError> {
         let rows: Vec<&[f64]> = features.chunks(width).collect();
         let sound: Vec<usize> = (0..rows.len()).filter(|&i| rows[i].iter().all(|x| x.is_finite())).collect();
@@ -99,7 +80,10 @@ impl Trainer {
             return Ok((rewards, None));
         }
         let kept: Vec<f64> = sound.iter().flat_map(|&i| rows[i].iter().copied()).collect();
-        let (values, moments) = self.loo.rewards(&Features::new(sound.len(), width, kept)?)?;
+        let (values, moments) = match self.loo.rewards(&Features::new(sound.len(), width, kept)?) {
+            Err(LooFidError::Metric(MetricError::NoConvergence)) => return Ok((rewards, None)),
+            paid => paid?,
+        };
         for (i, value) in sound.into_iter().zip(values) {
             rewards[i] = value;
         }

@@ -1,0 +1,87 @@
+//! Where a run's pictures and networks are from: what settings alone do not say, and what must not change under it.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use anyhow::Result;
+use serde::{Deserialize, Serialize};
+
+use crate::data::Pictures;
+use crate::model::family::{Family, Source};
+
+/// What a run works with besides its settings.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Origin {
+    /// Folder of pictures; `None` for the embedded ones.
+    pub data: Option<PathBuf>,
+    /// Folder of weights that stand in for those that ship.
+    pub weights: Option<PathBuf>,
+    /// [`Pictures::fingerprint`].
+    pub pictures: String,
+    /// Where each network is from; empty for procedural weights.
+    pub networks: BTreeMap<String, Source>,
+}
+
+impl Origin {
+    /// Of what has been opened from `data` and `weights`.
+    pub fn of(data: Option<PathBuf>, weights: Option<PathBuf>, pictures: &Pictures, family: &Family) -> Self {
+        Self { data, weights, pictures: pictures.fingerprint.clone(), networks: family.sources.clone() }
+    }
+
+    /// Refuses to go on with other pictures or networks than the run began with.
+    ///
+    /// # Errors
+    /// A sentence that names what differs.
+    pub fn check(&self, began: &Self) -> Result<()> {
+        anyhow::ensure!(
+            self.pictures == began.pictures,
+            "these are not the pictures that the run began with ({}, fingerprint {}); name them with --data",
+            began.data.as_ref().map_or_else(|| "the embedded ones".into(), |d| d.display().to_string()),
+            began.pictures,
+        );
+        let differs =
+            |(role, source): &(&String, &Source)| self.networks.get(*role).map(|s| &s.hash) != Some(&source.hash);
+        let changed: Vec<&str> = began.networks.iter().filter(differs).map(|(role, _)| role.as_str()).collect();
+        anyhow::ensure!(
+            changed.is_empty(),
+            "not the networks that the run began with: {} changed (they were from {}); name the folder with --weights",
+            changed.join(", "),
+            began.weights.as_ref().map_or_else(|| "this program".into(), |w| w.display().to_string()),
+        );
+        Ok(())
+    }
+
+    /// The command that repeats a run from its `run.toml`, as a comment for its head.
+    pub fn comment(&self) -> String {
+        let mut command = "artune tune --config run.toml".to_string();
+        for (flag, folder) in [("--data", &self.data), ("--weights", &self.weights)] {
+            if let Some(folder) = folder {
+                command += &format!(" {flag} {:?}", folder.display().to_string());
+            }
+        }
+        let mut lines = vec![
+            format!("Repeat this run: {command}"),
+            "Settings at its start; a knob turned later is a line of metrics.jsonl.".into(),
+            format!("Pictures: fingerprint {}", self.pictures),
+        ];
+        lines.extend(self.networks.iter().map(|(role, source)| format!("{role}: SHA-256 {}…", source.hash)));
+        lines.into_iter().map(|line| format!("# {line}\n")).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn other_pictures_or_networks_than_at_the_start_are_refused_by_name() {
+        let source = |hash: &str| Source { path: None, hash: hash.into() };
+        let networks = |hash| [("clip".to_string(), source(hash)), ("prior".to_string(), source("p"))].into();
+        let began = Origin { pictures: "a".into(), networks: networks("c"), ..Origin::default() };
+        began.check(&began).expect("the same");
+        let error = Origin { pictures: "b".into(), ..began.clone() }.check(&began).expect_err("other pictures");
+        assert!(error.to_string().contains("--data"));
+        let error = Origin { networks: networks("d"), ..began.clone() }.check(&began).expect_err("another clip");
+        assert!(error.to_string().contains("clip changed"), "{error}");
+    }
+}
