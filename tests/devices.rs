@@ -4,7 +4,10 @@
 use artune::config::RunConfig;
 use artune::gpu::{adapters, choose};
 use artune::model::clip::ClipConfig;
+use artune::model::efficientnet::EfficientNetLite0Config;
 use artune::model::family::Family;
+use artune::model::transformer::Transformer;
+use artune::model::weights;
 use artune::platform::rng::Key;
 use artune::rl::rollout::Rollout;
 use artune::rl::sampling::SamplingConfig;
@@ -12,10 +15,14 @@ use artune::rl::trainer::Outcome;
 use artune::session::studio::Studio;
 use artune::session::{Metrics, Options};
 use burn::prelude::*;
+use safetensors::SafeTensors;
 
-/// The first adapter's device, if there is one.
+const EFFICIENTNET: &[u8] = include_bytes!("../assets/efficientnet_lite0_f16.safetensors");
+
+/// The first adapter's device, if there is one. Where `ARTUNE_REQUIRE_GPU` is set there must be.
 fn gpu() -> Option<Device> {
     let Some(adapter) = adapters().into_iter().next() else {
+        assert!(std::env::var_os("ARTUNE_REQUIRE_GPU").is_none(), "no adapter was found, and one is required");
         println!("no adapter here: nothing to compare");
         return None;
     };
@@ -33,6 +40,16 @@ fn near(what: &str, a: Vec<f32>, b: Vec<f32>, tolerance: f32) {
     let worst = a.iter().zip(&b).fold(0.0f32, |m, (x, y)| m.max((x - y).abs())) / scale;
     println!("{what}: largest difference {worst:.1e} of the largest value");
     assert!(worst <= tolerance, "{what}: {worst}");
+}
+
+/// All numbers of a policy, one after the other.
+fn parameters(policy: &Transformer) -> Vec<f32> {
+    let bytes = weights::save_bytes(policy, false, &[]).expect("bytes");
+    let file = SafeTensors::deserialize(&bytes).expect("safetensors");
+    let mut tensors = file.tensors();
+    tensors.sort_by(|a, b| a.0.cmp(&b.0));
+    let number = |b: &[u8]| f32::from_le_bytes([b[0], b[1], b[2], b[3]]);
+    tensors.iter().flat_map(|(_, t)| t.data().chunks_exact(4).map(number)).collect()
 }
 
 /// Pictures `[4, 3, 8, 8]` in [0, 1] that are the same on every device.
@@ -67,6 +84,15 @@ fn every_network_gives_the_same_on_the_gpu_as_on_the_cpu() {
                 floats(f.clip.encode_text(ids(2 * text.context_length, text.vocab_size, [2, text.context_length], d))),
             ),
             ("preference: pictures", floats(f.preference.encode_image(x.clone()))),
+            (
+                "preference: text",
+                floats(f.preference.encode_text(ids(
+                    2 * text.context_length,
+                    text.vocab_size,
+                    [2, text.context_length],
+                    d,
+                ))),
+            ),
             ("features", floats(f.features.features(x.clone()))),
             ("judge: logits", floats(f.judge.classify(f.judge.features(x)))),
         ]
@@ -74,6 +100,13 @@ fn every_network_gives_the_same_on_the_gpu_as_on_the_cpu() {
     for ((what, on_cpu), (_, on_gpu)) in run(&a, &cpu).into_iter().zip(run(&b, &gpu)) {
         near(what, on_cpu, on_gpu, 1e-4);
     }
+    // The evaluation network, with the weights that ship.
+    let deep = |d: &Device| {
+        let mut network = EfficientNetLite0Config::default().init(d);
+        weights::load(&mut network, EFFICIENTNET).expect("the evaluation network");
+        floats(network.features(pictures(d).narrow(0, 0, 1)))
+    };
+    near("efficientnet: features", deep(&cpu), deep(&gpu), 1e-4);
 }
 
 #[test]
@@ -96,18 +129,32 @@ fn the_same_seed_writes_the_same_tokens_on_the_gpu() {
 #[test]
 fn one_update_makes_the_same_of_the_policy_on_the_gpu() {
     let Some(gpu) = gpu() else { return };
-    let update = |device: &Device| -> Metrics {
+    let update = |device: &Device| -> (Metrics, Vec<f32>, Vec<f32>) {
         let mut config = RunConfig::default();
         config.apply([("model", "tiny"), ("prompts", "2"), ("num_generations", "2")]).expect("valid");
         let options = Options { config, ..Options::default() };
         let mut studio = pollster::block_on(Studio::open(&options, device)).expect("a studio");
+        let before = parameters(studio.trainer.policy());
         loop {
             if let Outcome::Update(metrics) = pollster::block_on(studio.trainer.advance()).expect("an update").outcome {
-                break metrics;
+                break (metrics, before, parameters(studio.trainer.policy()));
             }
         }
     };
-    let (a, b) = (update(&Device::flex()), update(&gpu));
+    let ((a, before, on_cpu), (b, _, on_gpu)) = (update(&Device::flex()), update(&gpu));
+    // Adam's first steps are almost of one size in every weight, so a gradient near 0 that rounds to the other side
+    // moves its weight the other way: few may, and the moves as a whole must be the same.
+    let (mut same, mut squares, mut moved) = (0, [0.0f64; 2], 0.0f64);
+    for ((w, x), y) in before.iter().zip(&on_cpu).zip(&on_gpu) {
+        let (x, y) = (f64::from(x - w), f64::from(y - w));
+        same += usize::from((x - y).abs() <= 0.05 * x.abs().max(1e-6));
+        squares[0] += x * x;
+        squares[1] += y * y;
+        moved += x * y;
+    }
+    let (share, cosine) = (same as f64 / before.len() as f64, moved / (squares[0] * squares[1]).sqrt());
+    println!("{:.2} % of the weights moved alike; cosine of the whole move {cosine:.6}", 100.0 * share);
+    assert!(share > 0.97 && cosine > 0.99, "{share} {cosine}");
     for name in ["reward", "entropy", "loss", "kl", "grad_norm", "ratio", "frechet/rewarded"] {
         println!("{name}: {} on the CPU, {} on the GPU", a[name], b[name]);
         assert!((a[name] - b[name]).abs() <= 2e-3 * (1.0 + a[name].abs()), "{name}: {} {}", a[name], b[name]);

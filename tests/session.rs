@@ -160,6 +160,90 @@ fn a_damaged_checkpoint_gives_way_to_the_one_before_it() {
     assert!(notices.iter().any(|n| n.contains("000004") && n.contains("damaged")), "{notices:?}");
 }
 
+/// Lines of `metrics.jsonl` that are updates: their numbers.
+fn updates(out: &Path) -> Vec<u64> {
+    let text = fs::read_to_string(out.join("metrics.jsonl")).expect("metrics");
+    let lines = text.lines().map(|l| serde_json::from_str::<serde_json::Value>(l).expect("a line"));
+    lines.filter(|l| l.get("reward").is_some()).filter_map(|l| l["update"].as_u64()).collect()
+}
+
+#[test]
+fn a_reset_begins_in_a_new_folder_and_keeps_the_run_so_far() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let (old, new) = (dir.path().join("run"), dir.path().join("run-2"));
+    let session = start(options(Some(&old)));
+    until(&session, State::Paused);
+    for _ in 0..2 {
+        session.send(Command::Step(Span::Update));
+        next_update(&session);
+    }
+    session.send(Command::Reset);
+    wait(&session, |e| matches!(e, Event::Ready { update: 0, .. }).then_some(()));
+    session.send(Command::Step(Span::Update));
+    assert_eq!(next_update(&session).0, 1);
+    session.join();
+    assert_eq!((updates(&old), updates(&new)), (vec![1, 2], vec![1]));
+    assert!(old.join("checkpoints/000002.safetensors").exists() && new.join("checkpoints/000001.safetensors").exists());
+}
+
+#[test]
+fn a_run_stopped_between_inner_steps_finishes_its_update_and_one_stopped_before_any_can_go_on() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let session = start(options(Some(dir.path())));
+    until(&session, State::Paused);
+    session.join();
+    let session = start(Options { resume: true, ..options(Some(dir.path())) });
+    assert_eq!(wait(&session, |e| if let Event::Ready { update, .. } = e { Some(*update) } else { None }), 0);
+    until(&session, State::Paused);
+    for span in [Span::Phase, Span::Phase, Span::Phase, Span::Token] {
+        session.send(Command::Step(span));
+        until(&session, State::Paused);
+    }
+    session.join();
+    assert_eq!(updates(dir.path()), [1]);
+    assert!(dir.path().join("checkpoints/000001.safetensors").exists());
+}
+
+#[test]
+fn a_resumed_run_takes_live_changes_and_refuses_others() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let session = start(options(Some(dir.path())));
+    until(&session, State::Paused);
+    session.send(Command::Set { name: "num_generations".into(), value: "8".into() });
+    let warning = wait(&session, |e| if let Event::Warning(text) = e { Some(text.clone()) } else { None });
+    assert!(warning.contains("num_generations is fixed"), "{warning}");
+    session.send(Command::Step(Span::Update));
+    next_update(&session);
+    session.join();
+
+    let resume = |name: &str, value: &str| {
+        let changes = vec![(name.to_string(), value.to_string())];
+        start(Options { resume: true, changes, ..options(Some(dir.path())) })
+    };
+    let session = resume("guidance", "2.5");
+    let guidance = wait(&session, |e| if let Event::Ready { config, .. } = e { Some(config.guidance) } else { None });
+    assert_eq!(guidance, 2.5);
+    session.join();
+    let session = resume("seed", "7");
+    let failed = loop {
+        if let Event::Failed { error, .. } = session.wait().expect("an event") {
+            break error;
+        }
+    };
+    assert!(failed.contains("seed is fixed") && failed.contains("began with 0"), "{failed}");
+}
+
+#[test]
+fn a_window_that_was_only_opened_leaves_nothing_behind() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let out = dir.path().join("window");
+    let session = start(Options { watched: true, ..options(Some(&out)) });
+    until(&session, State::Paused);
+    assert!(out.exists());
+    session.join();
+    assert!(!out.exists());
+}
+
 #[test]
 fn resuming_nothing_says_what_to_do() {
     let dir = tempfile::tempdir().expect("a folder");

@@ -158,6 +158,40 @@ fn every_sample_is_named_and_a_failure_says_what_to_do() {
     }
 }
 
+#[test]
+fn the_window_is_drawn_on_whatever_adapter_there_is() {
+    if artune::gpu::adapters().is_empty() {
+        assert!(std::env::var_os("ARTUNE_REQUIRE_GPU").is_none(), "no adapter was found, and one is required");
+        return println!("no adapter here: nothing to draw with");
+    }
+    let mut window = open(RunConfig::default(), [1024.0, 768.0]);
+    tell(&mut window, ready());
+    tell(&mut window, (1..=12).map(update));
+    window.state_mut().app.pictures(gallery());
+    window.run_ok();
+    let image = window.render().expect("drawn");
+    // The scripted pictures run through hundreds of colours: a window without them has a few dozen.
+    let colours: std::collections::BTreeSet<[u8; 4]> = image.pixels().map(|p| p.0).collect();
+    assert!(colours.len() > 500, "only {} colours", colours.len());
+}
+
+#[test]
+fn after_a_failure_settings_can_be_turned_and_the_engine_started_again() {
+    let mut window = open(RunConfig::default(), [1280.0, 800.0]);
+    tell(&mut window, ready());
+    let failed = Event::Failed { error: "out of memory".into(), advice: "Lower `prompts`.".into() };
+    tell(&mut window, [failed, Event::State(State::Ended)]);
+    window.get_by_role_and_label(Role::Slider, "Learning rate").set_value_accesskit(2e-4);
+    window.run_ok();
+    assert!(sent(&mut window).is_empty(), "nobody is there to command");
+    assert!(window.state_mut().app.restarts().is_none());
+    click(&mut window, "Start again");
+    let config = window.state_mut().app.restarts().expect("asked for");
+    assert!((config.learning_rate - 2e-4).abs() < 1e-9);
+    window.run_ok();
+    assert!(window.query_by_label("out of memory").is_none());
+}
+
 /// Lets a real engine and the window talk until `done`.
 fn converse(window: &mut Harness<'_, Stage>, session: &Session, done: impl Fn(&App) -> bool) {
     let deadline = Instant::now() + Duration::from_secs(240);

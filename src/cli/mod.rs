@@ -1,6 +1,7 @@
 //! The command line: one file per verb, over the same session protocol as the window.
 
 pub mod bench;
+pub mod compare;
 pub mod devices;
 pub mod eval;
 pub mod export;
@@ -60,6 +61,8 @@ enum Verb {
     Pretrain(pretrain::PretrainArgs),
     /// Write a tuned model as safetensors with LlamaGen's key names.
     Export(export::ExportArgs),
+    /// Set finished runs side by side: before and after, mean and spread over seeds.
+    Compare(compare::CompareArgs),
     /// List the named settings.
     Presets(presets::Args),
     /// List the devices that can compute.
@@ -199,6 +202,7 @@ pub fn main() -> Result<()> {
         Some(Verb::Eval(args)) => eval::run(&args),
         Some(Verb::Pretrain(args)) => pretrain::run(&args),
         Some(Verb::Export(args)) => export::run(&args),
+        Some(Verb::Compare(args)) => compare::run(&args),
         Some(Verb::Presets(args)) => presets::run(&args),
         Some(Verb::Devices(args)) => devices::run(&args),
         Some(Verb::Bench(args)) => bench::run(&args),

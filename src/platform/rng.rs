@@ -19,6 +19,11 @@ impl Key {
         Self(mix(self.0.rotate_left(23) ^ mix(part.wrapping_add(0xd1b5_4a32_d192_ed03))))
     }
 
+    /// The key itself, for a kernel that makes the same numbers.
+    pub fn bits(self) -> u64 {
+        self.0
+    }
+
     /// A generator that starts at the key's first number.
     pub fn stream(self) -> Stream {
         Stream { key: self.0, counter: 0 }

@@ -6,7 +6,8 @@
 
 use burn::prelude::*;
 
-use super::sampling::{SamplingConfig, guide, sample};
+use super::sampling::{SamplingConfig, guide, likeliest};
+use crate::gpu::add_gumbel;
 use crate::model::transformer::{KvCache, Transformer};
 use crate::platform::rng::Key;
 
@@ -18,7 +19,6 @@ pub struct Rollout {
     cache: KvCache,
     tokens: Vec<Tensor<2, Int>>,
     length: usize,
-    vocab: usize,
     guided: bool,
 }
 
@@ -50,7 +50,6 @@ impl Rollout {
             cache: model.cache(rows, device),
             tokens: Vec::with_capacity(config.block_size),
             length: config.block_size,
-            vocab: config.vocab_size,
             guided: null.is_some(),
         }
     }
@@ -69,8 +68,9 @@ impl Rollout {
             }
         };
         let logits = self.sampling.warp(self.guide(logits, position));
-        let noise = self.noise(position, &logits.device());
-        self.tokens.push(sample(logits, Some(noise)));
+        // A function of each sequence's key and the position alone.
+        let keys: Vec<Key> = self.keys.iter().map(|key| key.fold(position as u64)).collect();
+        self.tokens.push(likeliest(add_gumbel(logits, &keys)));
         self.tokens.len() < self.length
     }
 
@@ -85,12 +85,6 @@ impl Rollout {
             return cond;
         }
         guide(cond, logits.narrow(0, n, n), self.sampling.guidance)
-    }
-
-    /// Gumbel noise `[n, vocab]` of one position: a function of each sequence's key and the position alone.
-    fn noise(&self, position: usize, device: &Device) -> Tensor<2> {
-        let noise: Vec<f32> = self.keys.iter().flat_map(|key| key.fold(position as u64).gumbels(self.vocab)).collect();
-        Tensor::from_data(TensorData::new(noise, [self.keys.len(), self.vocab]), device)
     }
 
     /// Tokens written so far, and in all, of each sequence.

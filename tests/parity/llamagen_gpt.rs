@@ -7,7 +7,7 @@ use anyhow::{Context, Result, ensure};
 use artune::model::rope::{Rope, freqs_cis};
 use artune::model::transformer::{GptConfig, Transformer};
 use artune::model::weights;
-use artune::rl::sampling::{SamplingConfig, filter_logits, guide, sample};
+use artune::rl::sampling::{SamplingConfig, filter_logits, guide, likeliest};
 use burn::module::{ModuleVisitor, Param};
 use burn::optim::GradientsParams;
 use burn::prelude::*;
@@ -225,7 +225,7 @@ fn greedy(
             true => guide(cond, both.narrow(0, n, n), sampling.guidance),
             false => cond,
         };
-        tokens.push(sample(logits.clone(), None));
+        tokens.push(likeliest(logits.clone()));
         chosen.push(logits);
     }
     Ok((Tensor::cat(tokens, 1), Tensor::stack(chosen, 1)))
