@@ -14,6 +14,7 @@ fn options(out: Option<&Path>) -> Options {
         ("updates", "4"),
         ("prompts", "2"),
         ("num_generations", "4"),
+        ("num_iterations", "2"),
         ("eval_every", "0"),
         ("sample_every", "0"),
         ("checkpoint_every", "1"),

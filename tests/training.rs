@@ -10,7 +10,9 @@ use burn::prelude::*;
 
 fn studio(settings: &[(&str, &str)]) -> Studio {
     let mut config = RunConfig::default();
-    config.apply([("model", "tiny"), ("prompts", "2"), ("num_generations", "4")]).expect("valid");
+    config
+        .apply([("model", "tiny"), ("prompts", "2"), ("num_generations", "4"), ("num_iterations", "2")])
+        .expect("valid");
     config.apply(settings.iter().copied()).expect("valid");
     let options = Options { config, device: "cpu".into(), ..Options::default() };
     pollster::block_on(Studio::open(&options, &Device::flex())).expect("a studio")

@@ -106,8 +106,8 @@ fn run_a_slider_and_pause_send_their_commands_and_nothing_resets() {
     click(&mut window, "Pause");
     assert_eq!(sent(&mut window), ["Pause"]);
     tell(&mut window, [Event::State(State::Paused)]);
-    click(&mut window, "Reset Learning rate to its default, 1e-4");
-    assert_eq!(sent(&mut window), [r#"Set { name: "learning_rate", value: "0.0001" }"#]);
+    click(&mut window, "Reset Learning rate to its default, 5e-5");
+    assert_eq!(sent(&mut window), [r#"Set { name: "learning_rate", value: "5e-5" }"#]);
 }
 
 #[test]

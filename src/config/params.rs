@@ -84,7 +84,7 @@ params! {
         /// Seed of every random number: the same seed gives the same run.
         seed: u64 = 0, int(0, i64::MAX), "", fixed;
         /// How many updates to make (paper code: 600).
-        updates: u64 = 60, int(1, 100_000), "updates", live;
+        updates: u64 = 50, int(1, 100_000), "updates", live;
         /// Which classes to draw prompts from: `all`, or class names with commas between (ours).
         classes: String = "all", Kind::Text, "", fixed;
         /// Size of the networks: `small` is what ships and tunes, `tiny` is for tests and software adapters (ours).
@@ -95,7 +95,7 @@ params! {
         /// two updates then compare, and the distribution reward sees every class (paper code: 12 of 1,000).
         prompts: u64 = 16, int(1, 64), "prompts", live;
         /// Samples per prompt, G: each is judged against the others of its prompt (TRL name; paper code: 12).
-        num_generations: u64 = 4, int(2, 64), "samples", fixed;
+        num_generations: u64 = 8, int(2, 64), "samples", fixed;
         /// Classifier-free guidance of the samples to learn from: 1 is off, more follows the class more closely
         /// (paper code: 1.5). Log-probabilities are always taken unguided, so that guidance is learnt into the weights.
         guidance: f64 = 1.5, linear(0.0, 8.0), "", live;
@@ -110,7 +110,7 @@ params! {
     }
     "Optimiser" {
         /// AdamW step size (TRL name; paper code: 1e-5 for a model a hundred times larger).
-        learning_rate: f64 = 1e-4, log(1e-7, 1e-1), "", live;
+        learning_rate: f64 = 5e-5, log(1e-7, 1e-1), "", live;
         /// AdamW: how slowly the mean of gradients forgets (paper code: 0.9).
         adam_beta1: f64 = 0.9, linear(0.0, 0.999), "", fixed;
         /// AdamW: how slowly the mean of squared gradients forgets (paper code: 0.95).
@@ -119,8 +119,9 @@ params! {
         weight_decay: f64 = 0.01, linear(0.0, 1.0), "", fixed;
         /// A gradient longer than this is shortened to it (TRL name; paper code: 1).
         max_grad_norm: f64 = 1.0, log(1e-3, 100.0), "", live;
-        /// Gradient steps on each batch of samples, K (TRL name; paper code: 2).
-        num_iterations: u64 = 2, int(1, 16), "steps", live;
+        /// Gradient steps on each batch of samples, K (TRL name and default; paper code: 2). More steps also repeat the
+        /// batch's noise, which a small model feels sooner than it feels the signal.
+        num_iterations: u64 = 1, int(1, 16), "steps", live;
         /// Samples per backward pass; 0 takes all at once. Fewer need less memory and give the same gradient (ours).
         micro_batch: u64 = 0, int(0, 4096), "samples", live;
     }
@@ -143,8 +144,9 @@ params! {
         advantage_eps: f64 = 1e-4, log(1e-8, 1.0), "", live;
     }
     "Reward" {
-        /// Weight of the CLIP score: how well the picture fits its prompt (paper code: 1).
-        clip_weight: f64 = 1.0, linear(-10.0, 10.0), "", live;
+        /// Weight of the CLIP score: how well the picture fits its prompt (paper code: 1; here 2, because our preference
+        /// score spreads more widely than our CLIP score and would drown it).
+        clip_weight: f64 = 2.0, linear(-10.0, 10.0), "", live;
         /// Weight of the preference score, our small stand-in for a model of human taste (paper code: 1).
         preference_weight: f64 = 1.0, linear(-10.0, 10.0), "", live;
         /// Weight of redness: how near the mean colour is to pure red; below 0 rewards cyan (ours, for learning).
@@ -159,11 +161,12 @@ params! {
         /// (paper code: 1). It is normalised by itself, so that its real weight is `lambda_fid`.
         loo_fid_weight: f64 = 1.0, linear(0.0, 10.0), "", live;
         /// Weight of the distribution part of the loss against the instance part (paper code: 2).
-        lambda_fid: f64 = 2.0, linear(0.0, 20.0), "", live;
+        lambda_fid: f64 = 1.0, linear(0.0, 20.0), "", live;
         /// Fréchet distance from variances alone (`diagonal`, paper code) or exactly, from covariances (`full`, ours).
         loo_fid_form: String = "diagonal", Kind::Choice(&["diagonal", "full"]), "", fixed;
-        /// How much of the running mean of generated features each update keeps (paper code: 0.5).
-        ema_beta: f64 = 0.5, linear(0.0, 0.999), "", live;
+        /// How much of the running mean of generated features each update keeps (paper code: 0.5; here more, because
+        /// fewer samples an update leave more noise in each batch's mean).
+        ema_beta: f64 = 0.9, linear(0.0, 0.999), "", live;
     }
     "Entropy" {
         /// Steer the entropy bonus by how far the entropy is from its target; off, it stays at `entropy_coef`
@@ -189,7 +192,7 @@ params! {
     }
     "Evaluation" {
         /// Measure held-out distance, diversity and the rest before the first update and after every so many; 0 never (ours).
-        eval_every: u64 = 20, int(0, 10_000), "updates", live;
+        eval_every: u64 = 25, int(0, 10_000), "updates", live;
         /// Pictures drawn for each evaluation: more is surer and slower, and only equal numbers compare (ours).
         eval_samples: u64 = 256, int(16, 50_000), "pictures", fixed;
         /// Guidance of the pictures evaluated: 1 is none, which shows what the weights alone have learnt (ours).

@@ -37,6 +37,8 @@ pub const HELD_OUT: f64 = 0.1;
 const REFERENCE: usize = 2048;
 /// Samples of the untouched model that start the moving moments and set the entropy target.
 const BOOTSTRAP: usize = 256;
+/// Real pictures that the judge is tried on.
+const CEILING: usize = 512;
 /// Rows per pass.
 const BATCH: usize = 64;
 
@@ -158,6 +160,14 @@ impl Studio {
             ("judge/accuracy".into(), accuracy(&family.judge, x, &classes).await?),
         ]
         .into();
+        // What real pictures of the kind that samples are compared with reach: the ceiling of their class accuracy.
+        let (mut right, groups) = (0.0, pictures.groups(&split.train));
+        for chunk in 0..CEILING / BATCH {
+            let mut random = Key::new(0).fold(purpose::REFERENCE).fold(chunk as u64).stream();
+            let batch = pictures.sample_batch(&groups, BATCH, &AugmentConfig::gentle(), &mut random);
+            right += accuracy(&family.judge, batch.images(device), &batch.classes).await?;
+        }
+        figures.insert("judge/accuracy_of_training_names".into(), right / (CEILING / BATCH) as f64);
         let mut clip = ClipTask::new(pictures, split, family.config.clip.clone(), (1, 0), device);
         for (name, value) in clip.evaluate(&family.clip).await? {
             figures.insert(format!("clip/{}", name.trim_start_matches("held_out/")), value);

@@ -100,7 +100,8 @@ pub fn evaluate_networks(options: &Options) -> Result<(BTreeMap<String, f64>, St
     let figures = pollster::block_on(studio.network_figures())?;
     let protocol = format!(
         "the family's own networks on {} pictures whose names no training saw (a tenth of each class's names), plain on \
-         white, pictures {}, {}, seed 0; CLIP zero-shot against the {} class prompts; preference on pairs ordered by \
+         white, pictures {}, {}, seed 0; but the judge's training names: 512 pictures gently augmented, the ceiling of samples' class accuracy; \
+         CLIP zero-shot against the {} class prompts; preference on pairs ordered by \
          construction",
         studio.split.held_out.len(),
         studio.origin.pictures,

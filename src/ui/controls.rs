@@ -211,11 +211,17 @@ impl Pane {
                 });
             });
         });
-        if let Kind::Float { min, max, log } = param.kind {
+        let range = match param.kind {
+            Kind::Float { min, max, log } => Some((min, max, log, 0.0)),
+            // Small counts are the common ones: a long range is drawn out at its lower end.
+            Kind::Int { min, max } => Some((min as f64, max as f64, max - min > 100, 1.0)),
+            _ => None,
+        };
+        if let Some((min, max, log, step)) = range {
             let mut number = now.parse().unwrap_or(min);
             ui.spacing_mut().interact_size.y = 14.0;
             ui.spacing_mut().slider_width = ui.available_width() - 4.0;
-            let slider = Slider::new(&mut number, min..=max).logarithmic(log).show_value(false);
+            let slider = Slider::new(&mut number, min..=max).logarithmic(log).step_by(step).show_value(false);
             let slider = ui.add(slider).on_hover_ui(|ui| help(ui, param)).accessible_name(name);
             turn.number(&slider, number);
         }
@@ -266,7 +272,7 @@ impl Turn {
             Kind::Int { min, max } => {
                 let mut number: i64 = now.parse().unwrap_or(min);
                 let drag = DragValue::new(&mut number).range(min..=max).speed(0.1).update_while_editing(false);
-                let response = ui.add_sized(size, drag).accessible_name(name);
+                let response = ui.add_sized(size, drag).accessible_name(text::value_of(&name));
                 if response.changed() {
                     self.to = Some(number.to_string());
                 }
@@ -356,7 +362,7 @@ mod tests {
         assert!(pane.complaints[0].contains("Num generations"));
         commands.clear();
         pane.choose(&PRESETS[0], &mut commands);
-        assert_eq!(pane.value("learning_rate"), RunConfig::default().learning_rate.to_string());
+        assert_eq!(Some(pane.value("learning_rate")), RunConfig::default().get("learning_rate").map(|v| v.to_string()));
         assert_eq!(pane.count("updates"), Some(600));
     }
 
