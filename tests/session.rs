@@ -238,7 +238,9 @@ fn a_resumed_run_takes_live_changes_and_refuses_others() {
 fn a_window_that_was_only_opened_leaves_nothing_behind() {
     let dir = tempfile::tempdir().expect("a folder");
     let out = dir.path().join("window");
-    let session = start(Options { watched: true, ..options(Some(&out)) });
+    let mut asked = options(Some(&out));
+    asked.config.sample_every = 10;
+    let session = start(Options { watched: true, ..asked });
     until(&session, State::Paused);
     assert!(out.exists());
     session.join();

@@ -45,6 +45,7 @@ fn ready() -> [Event; 2] {
         classes: vec!["cat".into()],
         config: Box::default(),
         update: 0,
+        folder: Some("runs/window-2".into()),
     };
     [ready, Event::State(State::Paused)]
 }
@@ -186,8 +187,9 @@ fn after_a_failure_settings_can_be_turned_and_the_engine_started_again() {
     assert!(sent(&mut window).is_empty(), "nobody is there to command");
     assert!(window.state_mut().app.restarts().is_none());
     click(&mut window, "Start again");
-    let config = window.state_mut().app.restarts().expect("asked for");
-    assert!((config.learning_rate - 2e-4).abs() < 1e-9);
+    let restart = window.state_mut().app.restarts().expect("asked for");
+    assert!((restart.config.learning_rate - 2e-4).abs() < 1e-9);
+    assert_eq!(restart.begun, Some(Some("runs/window-2".into())));
     window.run_ok();
     assert!(window.query_by_label("out of memory").is_none());
 }

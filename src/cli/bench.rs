@@ -23,7 +23,7 @@ pub struct BenchArgs {
 /// # Errors
 /// Where the device fails.
 pub fn run(args: &BenchArgs) -> Result<()> {
-    let report = tools::bench(&args.run.options()?, args.repeats.max(1))?;
+    let report = tools::bench(&args.run.options(false)?, args.repeats.max(1))?;
     if args.json {
         println!("{}", serde_json::to_string_pretty(&report)?);
         return Ok(());

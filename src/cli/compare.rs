@@ -52,10 +52,11 @@ pub fn run(args: &CompareArgs) -> Result<()> {
     Ok(())
 }
 
-/// A folder's name without the seed at its end.
+/// A folder without the seed at the end of its name.
 fn experiment(folder: &Path) -> String {
-    let name = folder.file_name().unwrap_or_default().to_string_lossy();
-    name.rsplit_once('-').filter(|(_, seed)| seed.parse::<u64>().is_ok()).map_or(&*name, |(name, _)| name).to_string()
+    let path = folder.display().to_string();
+    let path = path.trim_end_matches('/');
+    path.rsplit_once('-').filter(|(_, seed)| seed.parse::<u64>().is_ok()).map_or(path, |(path, _)| path).to_string()
 }
 
 fn read(folder: &Path) -> Result<Run> {
@@ -125,8 +126,8 @@ mod tests {
 
     #[test]
     fn seeds_of_one_experiment_are_taken_together() {
-        assert_eq!(experiment(Path::new("runs/instance-only-2")), "instance-only");
-        assert_eq!(experiment(Path::new("runs/mine")), "mine");
+        assert_eq!(experiment(Path::new("runs/instance-only-2/")), "runs/instance-only");
+        assert_eq!(experiment(Path::new("mine")), "mine");
         let run = |fd: f64| Run {
             before: [("eval/fd".to_string(), 300.0)].into(),
             after: [("eval/fd".to_string(), fd)].into(),

@@ -86,22 +86,15 @@ pub struct RunArgs {
     /// Names every random number of the run.
     #[arg(long)]
     seed: Option<u64>,
-    /// `auto`, `cpu`, `gpu`, or an adapter's name or index.
-    #[arg(long, default_value = "auto")]
-    device: String,
-    /// Pictures to use instead of the embedded ones: DIR/CLASS/*.png|jpg|webp.
-    #[arg(long, value_name = "DIR")]
-    data: Option<PathBuf>,
-    /// Folder whose ROLE.safetensors files stand in for the weights that ship.
-    #[arg(long, value_name = "DIR")]
-    weights: Option<PathBuf>,
+    #[command(flatten)]
+    model: ModelArgs,
     /// Any parameter, as `artune presets --parameters` lists them.
     #[arg(long = "set", value_name = "KEY=VALUE")]
     set: Vec<String>,
 }
 
-/// What a job on a model needs to know: a run brings everything else itself.
-#[derive(Clone, Debug, Args)]
+/// What every job needs to know: where it computes, on which pictures and networks.
+#[derive(Clone, Debug, Default, Args)]
 pub struct ModelArgs {
     /// `auto`, `cpu`, `gpu`, or an adapter's name or index.
     #[arg(long, default_value = "auto")]
@@ -141,8 +134,13 @@ impl RunArgs {
     }
 
     /// Name of the preset in force.
-    pub fn preset(&self) -> &str {
+    fn preset(&self) -> &str {
         self.preset.as_deref().unwrap_or("full")
+    }
+
+    /// What a run's folder is called where nobody says: the preset, or that it repeats another.
+    pub fn name(&self) -> &str {
+        if self.config.is_some() { "repeat" } else { self.preset() }
     }
 
     /// Single parameters that the arguments name.
@@ -161,29 +159,25 @@ impl RunArgs {
         Ok(changes)
     }
 
-    /// The options of a session.
+    /// The options of a session. A run that is resumed brings its own settings, to which changes are then made.
     ///
     /// # Errors
     /// As [`Self::config`].
-    pub fn options(&self) -> Result<Options> {
-        Ok(Options {
-            config: self.config()?,
-            changes: self.changes()?,
-            device: self.device.clone(),
-            data: self.data.clone(),
-            weights: self.weights.clone(),
-            ..Options::default()
-        })
+    pub fn options(&self, resume: bool) -> Result<Options> {
+        let seed = self.seed.unwrap_or_default();
+        let config = if resume { RunConfig { seed, ..RunConfig::default() } } else { self.config()? };
+        Ok(Options { config, changes: self.changes()?, resume, ..self.model.options() })
     }
 }
 
-/// A run that is gone on with keeps its own settings: says so where others were asked for, and which may be changed.
+/// A run that is gone on with keeps its own settings: says so where others were asked for.
 ///
 /// # Errors
-/// Where `--preset` or `--config` is given together with `--resume`.
-fn check_resume(run: &RunArgs) -> Result<()> {
+/// Where `--config` is given together with `--resume`, or `--preset` with it and a `named` folder. (Without one the
+/// preset says which folder is meant.)
+fn check_resume(run: &RunArgs, named: bool) -> Result<()> {
     anyhow::ensure!(
-        run.preset.is_none() && run.config.is_none(),
+        !(named && run.preset.is_some()) && run.config.is_none(),
         "a resumed run keeps its own settings: leave out --preset and --config (single live ones change with --set)"
     );
     Ok(())
@@ -210,9 +204,9 @@ pub fn main() -> Result<()> {
 }
 
 fn window(args: &WindowArgs) -> Result<()> {
-    let mut options = Options { watched: true, resume: args.resume, ..args.run.options()? };
+    let mut options = Options { watched: true, ..args.run.options(args.resume)? };
     if args.resume {
-        check_resume(&args.run)?;
+        check_resume(&args.run, true)?;
     }
     options.autostart = args.screenshot.is_some();
     options.out = Some(match &args.out {

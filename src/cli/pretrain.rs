@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use anyhow::Result;
 use clap::Args;
 
-use super::progress;
+use super::{ModelArgs, progress};
 use crate::session::pretraining::{Order, train};
 
 /// Arguments of `artune pretrain`.
@@ -27,15 +27,8 @@ pub struct PretrainArgs {
     /// Names every random number of the training.
     #[arg(long, default_value_t = 0)]
     seed: u64,
-    /// `auto`, `cpu`, `gpu`, or an adapter's name or index.
-    #[arg(long, default_value = "auto")]
-    device: String,
-    /// Pictures to use instead of the embedded ones: DIR/CLASS/*.png|jpg|webp.
-    #[arg(long, value_name = "DIR")]
-    data: Option<PathBuf>,
-    /// Folder with the networks this one builds upon, instead of those that ship.
-    #[arg(long, value_name = "DIR")]
-    weights: Option<PathBuf>,
+    #[command(flatten)]
+    model: ModelArgs,
     /// Where the log, the sample grids, the checkpoint and the finished weights go.
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
@@ -55,9 +48,9 @@ pub fn run(args: &PretrainArgs) -> Result<()> {
     let out = args.out.clone().unwrap_or_else(|| PathBuf::from("runs/pretrain").join(&args.network));
     let order = Order {
         network: args.network.clone(),
-        device: args.device.clone(),
-        data: args.data.clone(),
-        weights: args.weights.clone(),
+        device: args.model.device.clone(),
+        data: args.model.data.clone(),
+        weights: args.model.weights.clone(),
         out: out.clone(),
         resume: args.resume,
         steps: args.steps,

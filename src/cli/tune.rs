@@ -32,14 +32,14 @@ pub struct TuneArgs {
 /// # Errors
 /// Where the run cannot start or cannot go on.
 pub fn run(args: &TuneArgs) -> Result<()> {
-    let options = args.run.options()?;
+    let options = args.run.options(args.resume)?;
     let out = match &args.out {
         Some(out) => out.clone(),
-        None => PathBuf::from(format!("runs/{}-{}", args.run.preset(), options.config.seed)),
+        None => PathBuf::from(format!("runs/{}-{}", args.run.name(), options.config.seed)),
     };
     check_folder(&out, args.resume)?;
-    if args.resume && args.out.is_some() {
-        super::check_resume(&args.run)?;
+    if args.resume {
+        super::check_resume(&args.run, args.out.is_some())?;
     }
     let session = start(Options { out: Some(out.clone()), resume: args.resume, autostart: true, ..options });
     let commands = session.sender();

@@ -167,6 +167,8 @@ pub struct Family {
     pub config: FamilyConfig,
     /// Names of the classes that the prior was trained on, in its order; none where its file does not say.
     pub classes: Option<Vec<String>>,
+    /// The same of the judge.
+    pub judge_classes: Option<Vec<String>>,
     /// Where each network's weights are from.
     pub sources: BTreeMap<String, Source>,
     /// Picture ↔ tokens.
@@ -198,8 +200,7 @@ impl Family {
             files.insert(role.name(), WeightFile::find(role, folder)?);
         }
         let file = |role: Role| &files[role.name()];
-        let notes = file(Role::Prior).notes()?;
-        let classes: Option<Vec<String>> = notes.get(CLASSES).and_then(|names| serde_json::from_str(names).ok());
+        let (classes, judge_classes) = (file(Role::Prior).classes()?, file(Role::Judge).classes()?);
         let config = classes.as_ref().map_or_else(FamilyConfig::small, |names| FamilyConfig::small_of(names.len()));
         Ok(Self {
             tokenizer: file(Role::Tokenizer).fill(config.vq.init(device))?,
@@ -210,6 +211,7 @@ impl Family {
             judge: file(Role::Judge).fill(config.features.init(device))?,
             sources: files.values().map(|file| (file.role.to_string(), file.source())).collect(),
             classes,
+            judge_classes,
             config,
         })
     }
@@ -236,13 +238,14 @@ impl Family {
             features: procedural(Role::Features, config.features.init(&cpu), config.features.init(device))?,
             judge: procedural(Role::Judge, config.features.init(&cpu), config.features.init(device))?,
             classes: None,
+            judge_classes: None,
             sources: BTreeMap::new(),
             config,
         })
     }
 }
 
-/// Key under which a prior's file names its classes, as a JSON list.
+/// Key under which a prior's or a classifier's file names its classes, as a JSON list.
 pub const CLASSES: &str = "classes";
 
 /// Where a network's weights are from, and which they are.
@@ -295,8 +298,10 @@ impl WeightFile {
         FamilyError::Weights { role: self.role, from, source }
     }
 
-    fn notes(&self) -> Result<BTreeMap<String, String>, FamilyError> {
-        weights::metadata(&self.bytes).map_err(|e| self.error(e))
+    /// The classes that the file names.
+    fn classes(&self) -> Result<Option<Vec<String>>, FamilyError> {
+        let notes = weights::metadata(&self.bytes).map_err(|e| self.error(e))?;
+        Ok(notes.get(CLASSES).and_then(|names| serde_json::from_str(names).ok()))
     }
 
     fn fill<M: Module>(&self, mut module: M) -> Result<M, FamilyError> {

@@ -14,7 +14,7 @@ use super::{Loss, Task};
 use crate::data::sampling::Groups;
 use crate::data::{AugmentConfig, Pictures, Split};
 use crate::gpu::read::read;
-use crate::model::family::Role;
+use crate::model::family::{CLASSES, Role};
 use crate::model::features::FeatureNet;
 use crate::platform::rng::Key;
 
@@ -66,6 +66,10 @@ impl Task for FeaturesTask<'_> {
         let right = logp.clone().gather(1, target).mean();
         let total = -(right.clone() * (1.0 - SMOOTHING) + logp.mean() * SMOOTHING);
         Ok(Loss { total, parts: vec![("nll", (-right).inner())] })
+    }
+
+    fn notes(&self) -> Vec<(&'static str, String)> {
+        vec![(CLASSES, serde_json::json!(self.pictures.class_names).to_string())]
     }
 
     async fn evaluate(&mut self, model: &FeatureNet) -> Result<BTreeMap<String, f64>> {

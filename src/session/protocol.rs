@@ -126,6 +126,8 @@ pub enum Event {
         config: Box<RunConfig>,
         /// Updates already done.
         update: u64,
+        /// The run folder: after a reset not the one asked for.
+        folder: Option<PathBuf>,
     },
     /// The engine changed what it is doing.
     State(State),

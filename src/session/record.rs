@@ -124,13 +124,16 @@ impl Record {
             .collect()
     }
 
-    /// Removes a folder in which nothing has happened.
+    /// Removes a folder in which nothing has happened: no update, and nothing saved.
     pub fn discard(self) {
-        for name in ["run.toml", "metrics.jsonl"] {
+        if Self::checkpoints(&self.folder).exists() {
+            return;
+        }
+        for name in ["run.toml", "metrics.jsonl", "samples/000000.png"] {
             let _ = fs::remove_file(self.folder.join(name));
         }
-        // Refused where anything else is in it.
-        let _ = fs::remove_dir(&self.folder);
+        // Refused where anything else is in them.
+        let _ = fs::remove_dir(self.folder.join("samples")).and_then(|()| fs::remove_dir(&self.folder));
     }
 
     /// Writes the summary.

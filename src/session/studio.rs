@@ -61,6 +61,8 @@ pub struct Studio {
     pub origin: Origin,
     /// Seconds that the run had been going before this session.
     pub seconds: f64,
+    /// Settings that a resumed run goes on with instead of its own.
+    pub changed: Vec<(String, String)>,
     /// Sentences to tell the user.
     pub notices: Vec<String>,
     evaluator: Option<Evaluator>,
@@ -73,7 +75,7 @@ impl Studio {
     /// # Errors
     /// Where pictures or weights do not load, or there is nothing to resume.
     pub async fn open(options: &Options, device: &Device) -> Result<Self> {
-        let mut notices = vec![];
+        let (mut notices, mut changed) = (vec![], vec![]);
         let mut config = options.config.clone();
         let resumed = match (&options.out, options.resume) {
             (Some(out), true) => {
@@ -88,7 +90,7 @@ impl Studio {
                 notices.append(&mut complaints);
                 notices.push(format!("going on after update {} from {}", saved.state.update, path.display()));
                 config = saved.config.clone();
-                change(&mut config, &options.changes)?;
+                changed = change(&mut config, &options.changes)?;
                 Some(saved)
             }
             _ => None,
@@ -100,10 +102,14 @@ impl Studio {
         let family = Family::load(&config.model, weights.as_deref(), device)?;
         let (pictures, mut said) = open_pictures(data.as_deref(), family.config.side)?;
         notices.append(&mut said);
-        let classes = match &family.classes {
-            Some(classes) => classes.clone(),
-            None => Pictures::embedded()?.class_names,
-        };
+        // Files that do not name their classes are of the embedded ones.
+        let embedded = Pictures::embedded()?.class_names;
+        let classes = family.classes.clone().unwrap_or_else(|| embedded.clone());
+        anyhow::ensure!(
+            family.judge_classes.as_ref().unwrap_or(&embedded) == &classes,
+            "the judge knows other classes than the prior: train one for these pictures with `artune pretrain judge \
+             --data DIR` into the folder that --weights names"
+        );
         let pictures = pictures.in_order_of(&classes)?;
         allowed_classes(&config.classes, &pictures.class_names)?;
         let origin = Origin::of(data, weights, &pictures, &family);
@@ -128,7 +134,17 @@ impl Studio {
             trainer.restore(state)?;
             seconds = before;
         }
-        Ok(Self { pictures, split, trainer, origin, seconds, notices, evaluator: None, device: device.clone() })
+        Ok(Self {
+            pictures,
+            split,
+            trainer,
+            origin,
+            seconds,
+            changed,
+            notices,
+            evaluator: None,
+            device: device.clone(),
+        })
     }
 
     /// Measures the policy by the held-out network.
@@ -211,21 +227,22 @@ pub fn open_pictures(data: Option<&Path>, side: usize) -> Result<(Pictures, Vec<
     }
 }
 
-/// Changes settings of a run that has begun.
+/// Changes settings of a run that has begun; returns those that were not so already.
 ///
 /// # Errors
 /// Where a setting is fixed once a run has begun, or a value is wrong.
-fn change(config: &mut RunConfig, changes: &[(String, String)]) -> Result<()> {
-    for (name, value) in changes {
-        let (param, before) = (Param::find(name)?, config.clone());
-        config.set(name, value)?;
+fn change(config: &mut RunConfig, changes: &[(String, String)]) -> Result<Vec<(String, String)>> {
+    let before = config.clone();
+    config.apply(changes.iter().map(|(name, value)| (name.as_str(), value.as_str())))?;
+    let moved = changes.iter().filter(|(name, _)| config.get(name) != before.get(name));
+    for (name, _) in moved.clone() {
         anyhow::ensure!(
-            param.live || *config == before,
+            Param::find(name)?.live,
             "{name} is fixed once a run has begun, and this one began with {}; begin another with another --out",
             before.get(name).map(|v| v.to_string()).unwrap_or_default()
         );
     }
-    Ok(())
+    Ok(moved.cloned().collect())
 }
 
 fn moments(features: &Features, full: bool) -> Result<Moments> {

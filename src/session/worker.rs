@@ -92,6 +92,9 @@ impl Engine {
             Some(out) => Some(Record::open(out, studio.trainer.config(), &studio.origin, studio.trainer.update())?),
             None => None,
         };
+        for (name, value) in &studio.changed {
+            record.iter().try_for_each(|record| record.turned(studio.trainer.update(), name, value))?;
+        }
         let pace = if options.autostart { Pace::Running } else { Pace::Waiting };
         let engine = Self {
             studio,
@@ -134,6 +137,7 @@ impl Engine {
             classes: self.studio.pictures.class_names.clone(),
             config: Box::new(trainer.config().clone()),
             update: trainer.update(),
+            folder: self.record.as_ref().map(|record| record.folder().to_owned()),
         });
     }
 
@@ -191,7 +195,9 @@ impl Engine {
     fn reset(&mut self) -> Result<()> {
         self.say(Event::State(State::Loading));
         let config = self.studio.trainer.config().clone();
-        self.options = Options { config, resume: false, ..self.options.clone() };
+        // A resumed run has its pictures and networks from its checkpoint.
+        let (data, weights) = (self.studio.origin.data.clone(), self.studio.origin.weights.clone());
+        self.options = Options { config, data, weights, resume: false, ..self.options.clone() };
         if let Some(record) = &self.record
             && self.studio.trainer.update() > 0
         {
@@ -294,6 +300,9 @@ impl Engine {
             let update = self.studio.trainer.update() + 1;
             if let Outcome::Update(metrics) = pollster::block_on(self.studio.trainer.advance())?.outcome {
                 self.complete(update, metrics)?;
+                if matches!(self.pace, Pace::Step(_)) {
+                    self.pace = Pace::Waiting; // the step that was asked for ends here
+                }
                 self.tell_state();
             }
         }

@@ -1,5 +1,7 @@
 //! The state of the whole window, and where its panes stand.
 
+use std::path::PathBuf;
+
 use eframe::egui::{CentralPanel, Panel, Ui};
 
 use super::bar::Bar;
@@ -17,6 +19,17 @@ pub struct App {
     log: log::Pane,
     /// The user wants another engine after a failure.
     restart: bool,
+    /// The engine has come up, and works in this folder, if in any.
+    begun: Option<Option<PathBuf>>,
+}
+
+/// How another engine is to be started after a failure.
+#[derive(Clone, Debug)]
+pub struct Restart {
+    /// The settings as they stand.
+    pub config: RunConfig,
+    /// The folder in which the last engine worked; `None` where it never came up.
+    pub begun: Option<Option<PathBuf>>,
 }
 
 impl App {
@@ -25,17 +38,17 @@ impl App {
         let controls = controls::Pane::new(config);
         let mut bar = Bar::default();
         bar.total = controls.count("updates");
-        let (gallery, curves, log, restart) = Default::default();
-        Self { bar, controls, gallery, curves, log, restart }
+        let (gallery, curves, log, restart, begun) = Default::default();
+        Self { bar, controls, gallery, curves, log, restart, begun }
     }
 
-    /// The settings to start another engine with, once after the user has asked for one.
-    pub fn restarts(&mut self) -> Option<RunConfig> {
+    /// How to start another engine, once after the user has asked for one.
+    pub fn restarts(&mut self) -> Option<Restart> {
         std::mem::take(&mut self.restart).then(|| {
             self.log.failure = None;
             (self.bar.failed, self.bar.device) = (false, String::new());
             self.bar.set_state(State::Loading);
-            self.controls.config().clone()
+            Restart { config: self.controls.config().clone(), begun: self.begun.take() }
         })
     }
 
@@ -60,8 +73,9 @@ impl App {
         let at = self.bar.update;
         let mut say = |weight, line| self.log.say(at, weight, line);
         match event {
-            Event::Ready { device, model, config, update, .. } => {
+            Event::Ready { device, model, config, update, folder, .. } => {
                 say(Weight::Notice, text::ready(&device, &model));
+                self.begun = Some(folder);
                 self.begin(*config, update);
                 (self.bar.device, self.bar.model) = (device, model);
             }

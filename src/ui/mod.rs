@@ -13,14 +13,15 @@ mod text;
 pub mod theme;
 
 use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use anyhow::Result;
 use eframe::{egui, egui_wgpu};
 
-pub use app::App;
+pub use app::{App, Restart};
 
-use crate::config::{PARAMS, RunConfig};
+use crate::config::PARAMS;
 use crate::session::{self, DrawSetup, Event, Options, Session, State};
 
 /// Why there is no window.
@@ -49,7 +50,8 @@ pub fn run(options: Options, screenshot: Option<PathBuf>) -> Result<()> {
     }
     let app = App::new(options.config.clone());
     let (session, setup) = session::start_for_window(options.clone())?;
-    let screenshot = screenshot.map(|path| Screenshot { path, frames: 0 });
+    let failed = Arc::new(Mutex::new(None));
+    let screenshot = screenshot.map(|path| Screenshot { path, frames: 0, failed: failed.clone() });
     let result = eframe::run_native(
         "artune",
         native_options(setup),
@@ -58,7 +60,11 @@ pub fn run(options: Options, screenshot: Option<PathBuf>) -> Result<()> {
             Ok(Box::new(Window { app, options, session: Some(session), screenshot }))
         }),
     );
-    result.map_err(|error| WindowError::Refused { why: error.to_string() }.into())
+    result.map_err(|error| WindowError::Refused { why: error.to_string() })?;
+    match failed.lock().unwrap_or_else(PoisonError::into_inner).take() {
+        Some(why) => anyhow::bail!("{why}"),
+        None => Ok(()),
+    }
 }
 
 /// Only Linux and its kin can lack a display in a way that is known beforehand.
@@ -98,6 +104,8 @@ struct Screenshot {
     path: PathBuf,
     /// Frames drawn since there was something to show.
     frames: u32,
+    /// Why it did not come to a picture of a finished run.
+    failed: Arc<Mutex<Option<String>>>,
 }
 
 /// The newest pictures and curves have surely been drawn after so many frames.
@@ -105,12 +113,16 @@ const SETTLED: u32 = 6;
 
 impl Window {
     /// Starts another engine after a failure: where the last checkpoint was, or from the beginning.
-    fn restart(&mut self, config: RunConfig) {
+    fn restart(&mut self, Restart { config, begun }: Restart) {
         self.session = None; // waits for the old one to end
-        let live = PARAMS.iter().filter(|param| param.live);
-        self.options.changes =
-            live.filter_map(|p| Some((p.name.to_string(), config.get(p.name)?.to_string()))).collect();
-        self.options.resume = self.options.out.as_ref().is_some_and(|out| out.join("checkpoints").is_dir());
+        // An engine that never came up is started as it was asked for; one that did, where it was.
+        if let Some(folder) = begun {
+            let live = PARAMS.iter().filter(|param| param.live);
+            self.options.changes =
+                live.filter_map(|p| Some((p.name.to_string(), config.get(p.name)?.to_string()))).collect();
+            self.options.resume = folder.as_ref().is_some_and(|out| out.join("checkpoints").is_dir());
+            self.options.out = folder;
+        }
         self.options.config = config;
         match session::start_for_window(self.options.clone()) {
             Ok((session, _)) => self.session = Some(session),
@@ -126,13 +138,17 @@ impl Window {
         }
         screenshot.frames += 1;
         if screenshot.frames == SETTLED {
-            let (path, window) = (screenshot.path.clone(), ctx.clone());
+            let (path, window, failed) = (screenshot.path.clone(), ctx.clone(), screenshot.failed.clone());
+            let unfinished = self.app.state() == State::Ended;
             ctx.request_screenshot(move |image| {
                 let [width, height] = image.size.map(|n| n as u32);
                 let colour = image::ExtendedColorType::Rgba8;
-                if let Err(error) = image::save_buffer(&path, image.as_raw(), width, height, colour) {
-                    eprintln!("{}: {error}", path.display());
-                }
+                let saved = image::save_buffer(&path, image.as_raw(), width, height, colour);
+                let why = match saved {
+                    Err(error) => Some(format!("{}: {error}", path.display())),
+                    Ok(()) => unfinished.then(|| format!("the run failed: see {}", path.display())),
+                };
+                *failed.lock().unwrap_or_else(PoisonError::into_inner) = why;
                 window.send_viewport_cmd(egui::ViewportCommand::Close);
             });
         }
@@ -151,8 +167,8 @@ impl eframe::App for Window {
         if let Some(session) = &self.session {
             commands.into_iter().for_each(|command| session.send(command));
         }
-        if let Some(config) = self.app.restarts() {
-            self.restart(config);
+        if let Some(restart) = self.app.restarts() {
+            self.restart(restart);
         }
         self.photograph(ui.ctx());
         // Drawing may share its processor with the engine: look often while something happens, seldom otherwise.
