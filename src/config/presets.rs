@@ -27,13 +27,13 @@ pub static PRESETS: &[Preset] = &[
     },
     Preset {
         name: "instance-only",
-        sentence: "Only rewards of single pictures and no entropy bonus: watch it collapse onto a few pictures.",
+        sentence: "Only rewards of single pictures and no entropy bonus: the reward rises fastest, distance and variety pay for it.",
         source: "ours, after the paper's case for distribution rewards",
         set: &[("loo_fid_weight", "0"), ("adaptive_entropy", "false"), ("entropy_coef", "0")],
     },
     Preset {
         name: "distribution-only",
-        sentence: "Only the distribution reward: the batch as a whole moves towards the real pictures.",
+        sentence: "Only the distribution reward: variety is paid, how good single pictures are is not.",
         source: "ours, the other half of the paper's method",
         set: &[("clip_weight", "0"), ("preference_weight", "0")],
     },
