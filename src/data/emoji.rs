@@ -20,9 +20,18 @@ struct Labels {
     names: Vec<usize>,
 }
 
+fn labels() -> Result<Labels, DataError> {
+    serde_json::from_str(LABELS).map_err(|e| DataError::Embedded(e.to_string()))
+}
+
+/// What the classes are called, without decoding a picture.
+pub(super) fn class_names() -> Result<Vec<String>, DataError> {
+    Ok(labels()?.class_names)
+}
+
 pub(super) fn load() -> Result<Pictures, DataError> {
     let damaged = |what: &str| DataError::Embedded(what.to_string());
-    let labels: Labels = serde_json::from_str(LABELS).map_err(|e| DataError::Embedded(e.to_string()))?;
+    let labels = labels()?;
     let atlas = image::load_from_memory_with_format(ATLAS, image::ImageFormat::WebP)
         .map_err(|e| DataError::Embedded(e.to_string()))?
         .into_rgba8();

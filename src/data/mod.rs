@@ -127,6 +127,14 @@ impl Pictures {
         emoji::load()
     }
 
+    /// Names of the classes of the embedded pictures, in their order; cheap, nothing is decoded.
+    ///
+    /// # Errors
+    /// As [`Self::embedded`].
+    pub fn embedded_classes() -> Result<Vec<String>, DataError> {
+        emoji::class_names()
+    }
+
     /// The pictures of `dir/<class name>/*.{png,jpg,jpeg,webp}`, brought to `side` pixels. Classes are sorted by
     /// name. Files that cannot be used are returned beside the pictures, with the reason, and left out.
     ///

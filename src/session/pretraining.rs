@@ -81,7 +81,7 @@ pub fn train(order: &Order, progress: &mut Progress<'_>) -> Result<Summary> {
     let (pictures, notices) = open_pictures(order.data.as_deref(), FamilyConfig::small().side)?;
     notices.iter().for_each(|n| eprintln!("{n}"));
     // Pictures of the embedded classes keep their order, so that networks trained on either go together.
-    let pictures = pictures.clone().in_order_of(&Pictures::embedded()?.class_names).unwrap_or(pictures);
+    let pictures = pictures.clone().in_order_of(&Pictures::embedded_classes()?).unwrap_or(pictures);
     let config = FamilyConfig::small_of(pictures.class_names.len());
     let split = pictures.split(HELD_OUT);
     anyhow::ensure!(

@@ -103,7 +103,7 @@ impl Studio {
         let (pictures, mut said) = open_pictures(data.as_deref(), family.config.side)?;
         notices.append(&mut said);
         // Files that do not name their classes are of the embedded ones.
-        let embedded = Pictures::embedded()?.class_names;
+        let embedded = Pictures::embedded_classes()?;
         let classes = family.classes.clone().unwrap_or_else(|| embedded.clone());
         anyhow::ensure!(
             family.judge_classes.as_ref().unwrap_or(&embedded) == &classes,
