@@ -1,13 +1,12 @@
 //! The engine's thread: it owns every tensor, does one piece of work at a time, and between two pieces listens.
 
+mod chores;
+
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, TryRecvError};
 use std::time::Duration;
 
 use anyhow::Result;
-use serde_json::json;
 
-use super::checkpoint::{self, Saved};
-use super::evaluate::Request;
 use super::exhibit::gallery_of;
 use super::protocol::{Command, Event, Gallery, Options, Phase, Span, State};
 use super::record::Record;
@@ -17,15 +16,10 @@ use crate::config::{Param, RunConfig};
 use crate::gpu::{Chosen, choose};
 use crate::platform::clock::Stopwatch;
 use crate::platform::files::unused_folder;
-use crate::rl::sampling::SamplingConfig;
 use crate::rl::trainer::{self, Advance, Outcome, Rollouts};
 
 /// Seconds between two previews of unfinished pictures.
 const PREVIEW_SECONDS: f64 = 0.7;
-/// How far from 1 a ratio may be before the first inner step: rounding, on any device.
-const RATIO_TOLERANCE: f64 = 1e-4;
-/// Samples of each class on a sheet.
-const SHEET: usize = 4;
 
 /// What to do about a failure.
 pub(super) fn advice(error: &anyhow::Error) -> String {
@@ -290,142 +284,6 @@ impl Engine {
         }
         if stop || update_ends && self.studio.trainer.update() >= self.studio.trainer.config().updates {
             self.tell_state();
-        }
-        Ok(())
-    }
-
-    /// Makes the inner steps that are still to do: in their midst the weights belong to no update.
-    fn finish_update(&mut self) -> Result<()> {
-        while !self.studio.trainer.at_boundary() {
-            let update = self.studio.trainer.update() + 1;
-            if let Outcome::Update(metrics) = pollster::block_on(self.studio.trainer.advance())?.outcome {
-                self.complete(update, metrics)?;
-                if matches!(self.pace, Pace::Step(_)) {
-                    self.pace = Pace::Waiting; // the step that was asked for ends here
-                }
-                self.tell_state();
-            }
-        }
-        Ok(())
-    }
-
-    /// Everything that is due after an update.
-    fn complete(&mut self, update: u64, metrics: super::Metrics) -> Result<()> {
-        for (name, what) in [
-            ("samples_skipped", "samples had a reward that is not finite and were left out"),
-            ("updates_skipped", "gradients were not finite and were not applied"),
-        ] {
-            if let Some(n) = metrics.get(name).filter(|n| **n > 0.0) {
-                self.say(Event::Warning(format!("update {update}: {n} {what}")));
-            }
-        }
-        let deviation = metrics.get("ratio/max_deviation/first").copied().unwrap_or(0.0);
-        if deviation > RATIO_TOLERANCE && !self.studio.trainer.config().quirk_label_dropout {
-            self.say(Event::Warning(format!(
-                "update {update}: before its first step a ratio was {deviation:.1e} away from 1; this device computes \
-                 the same pass in two ways, and the loss is off by as much"
-            )));
-        }
-        if let Some(record) = &self.record {
-            record.line(update, &metrics, None)?;
-        }
-        self.say(Event::Update { update, metrics });
-        let config = self.studio.trainer.config();
-        let last = update >= config.updates;
-        let due = |every: u64| every > 0 && (last || update.is_multiple_of(every));
-        let (evaluate, sheet) = (due(config.eval_every), due(config.sample_every));
-        let save = last || due(config.checkpoint_every);
-        if evaluate {
-            self.measure()?;
-        }
-        if sheet {
-            self.sheet()?;
-        }
-        if save {
-            self.save()?;
-        }
-        if last {
-            self.summarise()?;
-        }
-        Ok(())
-    }
-
-    fn measure(&mut self) -> Result<()> {
-        self.finish_update()?;
-        let trainer = &self.studio.trainer;
-        let (update, config) = (trainer.update(), trainer.config());
-        let request = Request {
-            samples: config.eval_samples as usize,
-            guidance: config.eval_guidance,
-            temperature: 1.0,
-            seed: config.seed,
-        };
-        if self.options.watched {
-            self.say(Event::Notice(format!("measuring {} samples…", request.samples)));
-        }
-        let evaluation = pollster::block_on(self.studio.evaluate(&request))?;
-        if let Some(record) = &self.record {
-            record.line(update, &evaluation.metrics, Some(&evaluation.protocol))?;
-        }
-        self.say(Event::Evaluation { update, metrics: evaluation.metrics, protocol: evaluation.protocol });
-        Ok(())
-    }
-
-    /// A sheet of samples: always the same classes, seeds and guidance.
-    fn sheet(&self) -> Result<()> {
-        let Some(record) = &self.record else { return Ok(()) };
-        let trainer = &self.studio.trainer;
-        let (config, family) = (trainer.config(), &trainer.family().config);
-        let classes: Vec<usize> = (0..family.gpt.num_classes).flat_map(|c| std::iter::repeat_n(c, SHEET)).collect();
-        let sampling = SamplingConfig { guidance: config.eval_guidance, ..SamplingConfig::default() };
-        let pictures = pollster::block_on(self.studio.sample(&classes, config.seed, &sampling))?;
-        record.samples(trainer.update(), &pictures, family.side, 4 * SHEET)
-    }
-
-    fn save(&mut self) -> Result<()> {
-        self.finish_update()?;
-        let Some(record) = &self.record else {
-            self.say(Event::Notice("nothing is saved: this session has no run folder".into()));
-            return Ok(());
-        };
-        let Studio { trainer, origin, .. } = &self.studio;
-        let (config, origin) = (trainer.config().clone(), origin.clone());
-        let saved = Saved { config, origin, seconds: self.seconds(), state: trainer.state()? };
-        let path = checkpoint::save(&Record::checkpoints(record.folder()), saved)?;
-        self.say(Event::Saved { path });
-        Ok(())
-    }
-
-    /// Seconds of this run, earlier sessions included.
-    fn seconds(&self) -> f64 {
-        self.studio.seconds + self.started.seconds()
-    }
-
-    fn summarise(&self) -> Result<()> {
-        let Some(record) = &self.record else { return Ok(()) };
-        let trainer = &self.studio.trainer;
-        let evaluations = record.evaluations();
-        record.summary(&json!({
-            "updates": trainer.update(),
-            "seconds": self.seconds(),
-            "device": self.device_label,
-            "origin": self.studio.origin,
-            "config": trainer.config(),
-            // Only the untouched model is "before".
-            "before": evaluations.first().filter(|e| e["update"] == 0),
-            "after": evaluations.last().filter(|e| e["update"] == trainer.update()),
-        }))
-    }
-
-    fn close(&mut self) -> Result<()> {
-        self.finish_update()?;
-        // Whoever asked for a run can go on with it from its very start; a window that was only opened leaves nothing.
-        if self.studio.trainer.update() == 0 && self.options.watched {
-            self.record.take().into_iter().for_each(Record::discard);
-        }
-        if self.record.is_some() {
-            self.save()?;
-            self.summarise()?;
         }
         Ok(())
     }
