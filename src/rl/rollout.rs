@@ -87,6 +87,11 @@ impl Rollout {
         guide(cond, logits.narrow(0, n, n), self.sampling.guidance)
     }
 
+    /// Sequences.
+    pub fn rows(&self) -> usize {
+        self.keys.len()
+    }
+
     /// Tokens written so far, and in all, of each sequence.
     pub fn progress(&self) -> (usize, usize) {
         (self.tokens.len(), self.length)

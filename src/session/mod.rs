@@ -9,6 +9,7 @@ pub mod evaluate;
 mod exhibit;
 pub mod handle;
 pub mod history;
+pub mod keyframes;
 pub mod origin;
 pub mod pretraining;
 pub mod protocol;
@@ -16,6 +17,7 @@ pub mod record;
 pub mod slot;
 pub mod studio;
 pub mod tools;
+pub mod whatif;
 mod worker;
 
 pub use handle::{DrawSetup, Session, start, start_for_window};

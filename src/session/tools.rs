@@ -175,13 +175,7 @@ pub fn bench(options: &Options, repeats: usize) -> Result<BenchReport> {
         while studio.trainer.update() == start {
             let clock = Stopwatch::start();
             let advance = pollster::block_on(studio.trainer.advance())?;
-            let slot = match advance.phase {
-                Phase::Generate => 0,
-                Phase::Reward => 1,
-                Phase::OldLogProb => 2,
-                Phase::Train => 3,
-            };
-            seconds[slot] += clock.seconds();
+            seconds[advance.phase as usize] += clock.seconds();
         }
         if round > 0 {
             by_phase.iter_mut().zip(seconds).for_each(|(all, s)| all.push(s));
@@ -189,7 +183,8 @@ pub fn bench(options: &Options, repeats: usize) -> Result<BenchReport> {
     }
     let whole = (0..repeats).map(|i| by_phase.iter().map(|phase| phase[i]).sum()).collect();
     let size = format!("{rows} sequences of {} tokens, guidance {}", gpt.block_size, config.guidance);
-    let mut timings: Vec<Timing> = ["generate", "reward", "old_logp", "train"]
+    let mut timings: Vec<Timing> = Phase::ALL
+        .map(Phase::name)
         .into_iter()
         .zip(by_phase)
         .map(|(what, runs)| timing(what, runs, size.clone(), tokens, "tokens/s"))

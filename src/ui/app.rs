@@ -2,16 +2,19 @@
 
 use std::path::PathBuf;
 
-use eframe::egui::{CentralPanel, Panel, Ui};
+use eframe::egui::{self, CentralPanel, Id, Key, Modifiers, Panel, Ui};
+use serde::{Deserialize, Serialize};
 
 use super::bar::Bar;
+use super::desk::{Desk, Place};
 use super::log::{Failure, Weight};
-use super::{controls, curves, gallery, log, text, theme};
+use super::{controls, curves, gallery, log, mix, text, theme};
 use crate::config::RunConfig;
 use crate::session::{Command, Event, Gallery, History, Metrics, State};
 
 /// The window without its engine: events go in, commands come out.
 pub struct App {
+    desk: Desk,
     bar: Bar,
     controls: controls::Pane,
     gallery: gallery::Pane,
@@ -19,8 +22,17 @@ pub struct App {
     log: log::Pane,
     /// The user wants another engine after a failure.
     restart: bool,
+    /// The list of keys is open.
+    keys: bool,
     /// The engine has come up, and works in this folder, if in any.
     begun: Option<Option<PathBuf>>,
+}
+
+/// What the window remembers from one start to the next.
+#[derive(Debug, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Remembered {
+    desk: Option<Desk>,
 }
 
 /// How another engine is to be started after a failure.
@@ -34,12 +46,18 @@ pub struct Restart {
 
 impl App {
     /// A window on a run with these settings that has not started yet.
-    pub fn new(config: RunConfig) -> Self {
+    pub fn new(config: RunConfig, remembered: Remembered) -> Self {
         let controls = controls::Pane::new(config);
         let mut bar = Bar::default();
         bar.total = controls.count("updates");
-        let (gallery, curves, log, restart, begun) = Default::default();
-        Self { bar, controls, gallery, curves, log, restart, begun }
+        let desk = Desk::restored(remembered.desk);
+        let (gallery, curves, log, restart, keys, begun) = Default::default();
+        Self { desk, bar, controls, gallery, curves, log, restart, keys, begun }
+    }
+
+    /// What is to be remembered until the next start.
+    pub fn remember(&self) -> Remembered {
+        Remembered { desk: Some(self.desk.clone()) }
     }
 
     /// How to start another engine, once after the user has asked for one.
@@ -95,6 +113,16 @@ impl App {
                 self.bar.total = self.controls.count("updates");
                 self.bar.time_anew();
             }
+            Event::Rewound { update, folder, config } => {
+                say(Weight::Notice, text::rewound(update, folder.as_deref()));
+                self.begun = Some(folder);
+                self.controls.replace(*config);
+                self.gallery.clear();
+                (self.bar.total, self.bar.update) = (self.controls.count("updates"), update);
+                self.bar.phase = None;
+                self.bar.time_anew();
+            }
+            Event::Keyframes(keyframes) => self.bar.set_keyframes(keyframes),
             Event::Saved { path } => say(Weight::Notice, text::saved(&path)),
             Event::Notice(line) => say(Weight::Notice, line),
             Event::Warning(line) => say(Weight::Warning, line),
@@ -119,41 +147,13 @@ impl App {
     /// Draws the window into all of `ui` and returns what the user asked for.
     pub fn show(&mut self, ui: &mut Ui) -> Vec<Command> {
         let mut commands = Vec::new();
-        let (bar, controls) = (&mut self.bar, &mut self.controls);
-        Panel::top("bar").frame(theme::panel(ui, 14, 9)).show(ui, |ui| {
-            let mut turned = Vec::new();
-            bar.buttons(ui, &mut commands, |ui| controls.presets(ui, &mut turned));
-            commands.append(&mut turned);
-            ui.add_space(4.0);
-            bar.status(ui);
-        });
+        self.shortcuts(ui);
+        self.head(ui, &mut commands);
         if self.log.failure.is_some() {
             Panel::top("failure").frame(theme::panel(ui, 8, 4)).show(ui, |ui| self.restart |= self.log.banner(ui));
         }
-        Panel::bottom("log").frame(theme::panel(ui, 14, 6)).resizable(true).default_size(106.0).show(ui, |ui| {
-            self.log.show(ui);
-        });
-        let wide = ui.available_width() > 1150.0;
-        // After a failure settings may be turned too: they are what another start is made with.
-        let ready = self.bar.is_ready() || self.bar.failed;
-        Panel::left("settings")
-            .frame(theme::panel(ui, 12, 10))
-            .default_size(if wide { 262.0 } else { 244.0 })
-            .size_range(220.0..=420.0)
-            .show(ui, |ui| self.controls.show(ui, ready, &mut commands));
-        Panel::right("curves")
-            .frame(theme::panel(ui, 12, 10))
-            .default_size(if wide { 296.0 } else { 252.0 })
-            .size_range(220.0..=760.0)
-            .show(ui, |ui| self.curves.show(ui, |part| self.controls.is_paid(part)));
-        let empty = match self.bar.state {
-            _ if self.bar.failed => gallery::Empty::Because(text::NO_ENGINE),
-            State::Loading if self.bar.device.is_empty() => gallery::Empty::Until(text::GALLERY_LOADING),
-            State::Loading => gallery::Empty::Until(text::GALLERY_RESETTING),
-            _ => gallery::Empty::Because(text::GALLERY_EMPTY_HELP),
-        };
-        let lambda = self.controls.number("lambda_fid");
-        CentralPanel::default().frame(theme::panel(ui, 14, 10)).show(ui, |ui| self.gallery.show(ui, lambda, empty));
+        CentralPanel::default().frame(theme::panel(ui, 0, 0)).show(ui, |ui| self.panes(ui, &mut commands));
+        self.key_table(ui);
         for complaint in std::mem::take(&mut self.controls.complaints) {
             self.log.say(self.bar.update, Weight::Warning, complaint);
         }
@@ -166,6 +166,117 @@ impl App {
         }
         commands
     }
+
+    /// The bar at the top.
+    fn head(&mut self, ui: &mut Ui, commands: &mut Vec<Command>) {
+        let Self { bar, controls, desk, curves, keys, .. } = self;
+        Panel::top("bar").frame(theme::panel(ui, 14, 9)).show(ui, |ui| {
+            let (mut turned, ready) = (Vec::new(), bar.is_ready());
+            bar.buttons(ui, commands, |ui| {
+                ui.add_enabled_ui(ready, |ui| controls.presets(ui, &mut turned));
+                view_menu(ui, desk, keys);
+            });
+            commands.append(&mut turned);
+            ui.add_space(4.0);
+            let back = bar.status(ui, &curves.history, |_| {});
+            commands.extend(back.map(Command::Rewind));
+        });
+    }
+
+    /// Everything below the bar.
+    fn panes(&mut self, ui: &mut Ui, commands: &mut Vec<Command>) {
+        let Self { desk, bar, controls, gallery, curves, log, .. } = self;
+        // After a failure settings may be turned too: they are what another start is made with.
+        let ready = bar.is_ready() || bar.failed;
+        let empty = match bar.state {
+            _ if bar.failed => gallery::Empty::Because(text::NO_ENGINE),
+            State::Loading if bar.device.is_empty() => gallery::Empty::Until(text::GALLERY_LOADING),
+            State::Loading => gallery::Empty::Until(text::GALLERY_RESETTING),
+            _ => gallery::Empty::Because(text::GALLERY_EMPTY_HELP),
+        };
+        gallery.revalue(controls.config());
+        desk.show(ui, &|_| None, &mut |ui, place| match place {
+            Place::Settings => controls.show(ui, ready, commands),
+            Place::Mix => {
+                _ = ui.add_enabled_ui(ready, |ui| {
+                    mix::show(ui, controls, gallery.gallery(), gallery.what_if(), commands);
+                })
+            }
+            Place::Rollouts => gallery.show(ui, controls.number("lambda_fid"), empty),
+            Place::Curves => curves.show(ui, |part| controls.is_paid(part)),
+            Place::Log => log.show(ui),
+            _ => {}
+        });
+    }
+
+    /// Keys for the window itself.
+    fn shortcuts(&mut self, ui: &mut Ui) {
+        if ui.ctx().egui_wants_keyboard_input() {
+            return;
+        }
+        const DIGITS: [Key; 9] =
+            [Key::Num1, Key::Num2, Key::Num3, Key::Num4, Key::Num5, Key::Num6, Key::Num7, Key::Num8, Key::Num9];
+        let mut pressed = |modifiers, key| ui.input_mut(|input| input.consume_key(modifiers, key));
+        let place = DIGITS.into_iter().position(|key| pressed(Modifiers::COMMAND, key));
+        self.keys ^= pressed(Modifiers::NONE, Key::F1);
+        let theme = pressed(Modifiers::NONE, Key::T);
+        if let Some(place) = place {
+            self.desk.open(Place::ALL[place]);
+        }
+        if theme {
+            switch_theme(ui);
+        }
+    }
+
+    /// The list of keys, where it was asked for.
+    fn key_table(&mut self, ui: &Ui) {
+        if !self.keys {
+            return;
+        }
+        let modal = egui::Modal::new(Id::unique("keys")).show(ui.ctx(), |ui| {
+            ui.heading(text::KEYS);
+            egui::Grid::new("keys").num_columns(2).spacing([24.0, 6.0]).show(ui, |ui| {
+                for (key, what) in text::KEY_TABLE {
+                    ui.monospace(key);
+                    ui.label(what);
+                    ui.end_row();
+                }
+            });
+            ui.add_space(8.0);
+            ui.button(text::CLOSE).clicked()
+        });
+        self.keys = !modal.inner && !modal.should_close();
+    }
+}
+
+/// Panes, theme, size and keys.
+fn view_menu(ui: &mut Ui, desk: &mut Desk, keys: &mut bool) {
+    let menu = ui.menu_button(text::VIEW, |ui| {
+        ui.set_min_width(230.0);
+        desk.menu(ui);
+        ui.separator();
+        ui.horizontal(|ui| {
+            ui.label(text::ZOOM);
+            let mut zoom = ui.ctx().zoom_factor();
+            let field = egui::DragValue::new(&mut zoom).range(0.6..=3.0).speed(0.01).fixed_decimals(2).suffix(" ×");
+            if ui.add(field.update_while_editing(false)).accessible_name(text::ZOOM).changed() {
+                ui.ctx().set_zoom_factor(zoom);
+            }
+        });
+        if ui.button(text::THEME).clicked() {
+            switch_theme(ui);
+        }
+        if ui.button(text::KEYS).on_hover_text(text::KEYS_HELP).clicked() {
+            *keys = true;
+            ui.close();
+        }
+    });
+    menu.response.on_hover_text(text::VIEW_HELP);
+}
+
+fn switch_theme(ui: &Ui) {
+    let dark = ui.visuals().dark_mode;
+    ui.ctx().set_theme(if dark { egui::Theme::Light } else { egui::Theme::Dark });
 }
 
 /// The figures of an evaluation in one line.

@@ -72,7 +72,7 @@ impl Pane {
     }
 
     /// Turns a knob at once here, and by command in the engine.
-    fn set(&mut self, name: &str, value: String, commands: &mut Vec<Command>) {
+    pub(super) fn set(&mut self, name: &str, value: String, commands: &mut Vec<Command>) {
         match self.config.set(name, &value) {
             Ok(()) => commands.push(Command::Set { name: name.into(), value }),
             Err(error) => self.complaints.push(text::invalid(name, &error.to_string())),
@@ -133,7 +133,6 @@ impl Pane {
 
     /// Draws the pane and adds what was turned.
     pub(super) fn show(&mut self, ui: &mut Ui, ready: bool, commands: &mut Vec<Command>) {
-        ui.heading(text::SETTINGS);
         let find = TextEdit::singleline(&mut self.filter).hint_text(text::FIND).desired_width(f32::INFINITY);
         ui.add(find).accessible_name(text::FIND);
         ui.add_space(2.0);
@@ -171,6 +170,13 @@ impl Pane {
                 });
             }
         });
+    }
+
+    /// Draws one setting by itself, where it can be turned.
+    pub(super) fn fader(&mut self, ui: &mut Ui, name: &str, commands: &mut Vec<Command>) {
+        if let Ok(param) = Param::find(name) {
+            self.live(ui, param, commands);
+        }
     }
 
     /// A setting that cannot be turned any more.

@@ -6,7 +6,8 @@ use eframe::egui::{
 };
 
 use super::{text, theme};
-use crate::session::{Gallery, Group, Sample};
+use crate::config::RunConfig;
+use crate::session::{Gallery, Group, Sample, whatif};
 
 /// Width of the frame that shows the advantage, in points.
 const FRAME: f32 = 3.0;
@@ -80,6 +81,12 @@ pub(super) struct Pane {
     /// The textures do not show `gallery` yet.
     stale: bool,
     shown: Shown,
+    /// Advantages of the pictures under the settings as they are now; `None` before they are scored.
+    advantages: Option<Vec<Vec<(f64, f64)>>>,
+    /// The settings that `advantages` are for.
+    valued: Option<RunConfig>,
+    /// The best of a row first.
+    ranked: bool,
 }
 
 impl Pane {
@@ -87,11 +94,37 @@ impl Pane {
     pub(super) fn replace(&mut self, gallery: Gallery) {
         self.gallery = gallery;
         self.stale = true;
+        self.valued = None;
     }
 
     /// Forgets all pictures.
     pub(super) fn clear(&mut self) {
-        *self = Self { shown: self.shown, ..Self::default() };
+        *self = Self { shown: self.shown, ranked: self.ranked, ..Self::default() };
+    }
+
+    /// The pictures.
+    pub(super) fn gallery(&self) -> &Gallery {
+        &self.gallery
+    }
+
+    /// Values the pictures under the settings as they are now, if those have changed.
+    pub(super) fn revalue(&mut self, config: &RunConfig) {
+        if self.valued.as_ref() != Some(config) {
+            self.advantages = whatif::advantages_under(&self.gallery, config);
+            self.valued = Some(config.clone());
+        }
+    }
+
+    /// Where the pictures were learnt from under other weights: how many would now lie on the other side of their
+    /// row's mean.
+    pub(super) fn what_if(&self) -> Option<usize> {
+        let now = self.advantages.iter().flatten().flatten();
+        let paid = self.gallery.groups.iter().flat_map(|group| &group.samples).map(|sample| sample.advantage);
+        let pairs: Vec<_> = now.zip(paid).filter_map(|(now, paid)| Some((now, paid?))).collect();
+        let differs =
+            |(now, paid): &(&(f64, f64), (f64, f64))| (now.0 - paid.0).abs() > 1e-9 || (now.1 - paid.1).abs() > 1e-9;
+        let turned = pairs.iter().filter(|(now, paid)| (now.0 > 0.0) != (paid.0 > 0.0)).count();
+        pairs.iter().any(differs).then_some(turned)
     }
 
     /// Draws the pane; `lambda` is the weight of the distribution advantage against the instance advantage.
@@ -105,8 +138,17 @@ impl Pane {
         egui::ScrollArea::both().auto_shrink(false).show(ui, |ui| {
             let scale = Scale::fit(ui, &self.gallery);
             ui.spacing_mut().item_spacing = vec2(GAP, GAP);
-            for (group, strip) in self.gallery.groups.iter().zip(&self.strips) {
-                row(ui, group, strip, scale, (self.shown, lambda));
+            for (index, (group, strip)) in self.gallery.groups.iter().zip(&self.strips).enumerate() {
+                let advantages = self.advantages.as_ref().and_then(|all| all.get(index));
+                let value = |sample: usize| -> Option<f64> {
+                    Some(self.shown.of(*advantages?.get(sample)?, lambda)).filter(|value| value.is_finite())
+                };
+                let mut order: Vec<usize> = (0..group.samples.len()).collect();
+                if self.ranked {
+                    let key = |i: &usize| value(*i).unwrap_or(f64::NEG_INFINITY);
+                    order.sort_by(|a, b| key(b).total_cmp(&key(a)));
+                }
+                row(ui, group, strip, scale, &order, &value);
             }
         });
     }
@@ -133,7 +175,10 @@ impl Pane {
 
     fn header(&mut self, ui: &mut Ui) {
         ui.horizontal(|ui| {
-            ui.heading(text::GALLERY).on_hover_text(text::GALLERY_HELP);
+            if self.what_if().is_some() {
+                let note = RichText::new(text::WHAT_IF_TITLE).color(ui.visuals().warn_fg_color).strong();
+                ui.label(note).on_hover_text(text::what_if(self.what_if().unwrap_or(0)));
+            }
             if !self.gallery.groups.is_empty() {
                 ui.weak(text::gallery_update(self.gallery.update, self.gallery.tokens));
             }
@@ -145,6 +190,7 @@ impl Pane {
                 ui.selectable_value(&mut self.shown, shown, name).on_hover_text(text::LEGEND_HELP);
             }
             legend(ui);
+            ui.checkbox(&mut self.ranked, text::RANKED).on_hover_text(text::RANKED_HELP);
         });
     }
 }
@@ -194,7 +240,14 @@ fn strip(group: &Group, side: usize) -> ColorImage {
     image
 }
 
-fn row(ui: &mut Ui, group: &Group, strip: &TextureHandle, scale: Scale, (shown, lambda): (Shown, f64)) {
+fn row(
+    ui: &mut Ui,
+    group: &Group,
+    strip: &TextureHandle,
+    scale: Scale,
+    order: &[usize],
+    value: &dyn Fn(usize) -> Option<f64>,
+) {
     ui.horizontal(|ui| {
         let room = vec2(PROMPT, scale.cell());
         ui.allocate_ui_with_layout(room, Layout::top_down(Align::Min).with_main_align(Align::Center), |ui| {
@@ -203,13 +256,13 @@ fn row(ui: &mut Ui, group: &Group, strip: &TextureHandle, scale: Scale, (shown, 
         });
         let count = group.samples.len() as f32;
         ui.vertical(|ui| {
-            for (line, samples) in group.samples.chunks(scale.columns).enumerate() {
+            for line in order.chunks(scale.columns) {
                 ui.horizontal(|ui| {
-                    for (column, sample) in samples.iter().enumerate() {
-                        let index = line * scale.columns + column;
+                    for &index in line {
+                        let sample = &group.samples[index];
                         let left = pos2(index as f32 / count, 0.0);
                         let uv = Rect::from_min_size(left, vec2(1.0 / count, 1.0));
-                        let frame = sample.advantage.map(|both| theme::diverging(shown.of(both, lambda)));
+                        let frame = value(index).map(theme::diverging);
                         let response = picture(ui, strip.id(), uv, scale.picture, frame);
                         let name = text::sample(&group.prompt, index);
                         response.widget_info(|| WidgetInfo::labeled(Role::Image, true, &name));

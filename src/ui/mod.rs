@@ -3,14 +3,18 @@
 //! [`App`] is the whole state of the window and knows no engine: events go in by [`App::observe`], commands come out
 //! of [`App::show`]. [`run`] ties it to a [`Session`] and to the screen.
 
+mod anchor;
 mod app;
 mod bar;
 mod controls;
 mod curves;
+mod desk;
 mod gallery;
 mod log;
+mod mix;
 mod text;
 pub mod theme;
+mod timeline;
 
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -19,7 +23,7 @@ use std::time::Duration;
 use anyhow::Result;
 use eframe::{egui, egui_wgpu};
 
-pub use app::{App, Restart};
+pub use app::{App, Remembered, Restart};
 
 use crate::config::PARAMS;
 use crate::session::{self, DrawSetup, Event, Options, Session, State};
@@ -48,7 +52,6 @@ pub fn run(options: Options, screenshot: Option<PathBuf>) -> Result<()> {
     if !has_display() {
         return Err(WindowError::NoDisplay.into());
     }
-    let app = App::new(options.config.clone());
     let (session, setup) = session::start_for_window(options.clone())?;
     let failed = Arc::new(Mutex::new(None));
     let screenshot = screenshot.map(|path| Screenshot { path, frames: 0, failed: failed.clone() });
@@ -57,6 +60,10 @@ pub fn run(options: Options, screenshot: Option<PathBuf>) -> Result<()> {
         native_options(setup),
         Box::new(|context| {
             theme::apply(&context.egui_ctx);
+            // A picture for a document is of the layout that everybody has.
+            let storage = context.storage.filter(|_| screenshot.is_none());
+            let remembered = storage.and_then(|storage| eframe::get_value(storage, STORAGE)).unwrap_or_default();
+            let app = App::new(options.config.clone(), remembered);
             Ok(Box::new(Window { app, options, session: Some(session), screenshot }))
         }),
     );
@@ -155,7 +162,16 @@ impl Window {
     }
 }
 
+/// Under which name the window's layout is remembered.
+const STORAGE: &str = "window";
+
 impl eframe::App for Window {
+    fn save(&mut self, storage: &mut dyn eframe::Storage) {
+        if self.screenshot.is_none() {
+            eframe::set_value(storage, STORAGE, &self.app.remember());
+        }
+    }
+
     fn ui(&mut self, ui: &mut egui::Ui, _frame: &mut eframe::Frame) {
         if let Some(session) = &self.session {
             session.poll().into_iter().for_each(|event| self.app.observe(event));

@@ -71,7 +71,7 @@ impl Engine {
         if last {
             self.summarise()?;
         }
-        Ok(())
+        self.keep_frame()
     }
 
     pub(super) fn measure(&mut self) -> Result<()> {

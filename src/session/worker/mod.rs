@@ -1,13 +1,15 @@
 //! The engine's thread: it owns every tensor, does one piece of work at a time, and between two pieces listens.
 
 mod chores;
+mod time;
 
-use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, TryRecvError};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender};
 use std::time::Duration;
 
 use anyhow::Result;
 
 use super::exhibit::gallery_of;
+use super::keyframes::Keyframes;
 use super::protocol::{Command, Event, Gallery, Options, Phase, Span, State};
 use super::record::Record;
 use super::slot::Slot;
@@ -16,7 +18,8 @@ use crate::config::{Param, RunConfig};
 use crate::gpu::{Chosen, choose};
 use crate::platform::clock::Stopwatch;
 use crate::platform::files::unused_folder;
-use crate::rl::trainer::{self, Advance, Outcome, Rollouts};
+use crate::rl::trainer::{Advance, Outcome, Rollouts};
+use time::Time;
 
 /// Seconds between two previews of unfinished pictures.
 const PREVIEW_SECONDS: f64 = 0.7;
@@ -45,6 +48,8 @@ enum Pace {
     Running,
     /// One span, then wait.
     Step(Span),
+    /// Making updates again until so many are done, on the way back to an earlier one.
+    Replaying(u64),
 }
 
 /// The engine's state; lives on its own thread.
@@ -61,6 +66,7 @@ pub(super) struct Engine {
     finished: bool,
     last_preview: Stopwatch,
     started: Stopwatch,
+    time: Time,
 }
 
 impl Engine {
@@ -90,11 +96,12 @@ impl Engine {
             record.iter().try_for_each(|record| record.turned(studio.trainer.update(), name, value))?;
         }
         let pace = if options.autostart { Pace::Running } else { Pace::Waiting };
-        let engine = Self {
+        let mut engine = Self {
             studio,
             record,
             device_label: chosen.label,
             device: chosen.device,
+            time: Time::new(options.keyframe_bytes),
             options,
             inbox,
             outbox,
@@ -105,6 +112,7 @@ impl Engine {
             started,
         };
         engine.announce();
+        engine.keep_frame()?;
         Ok(engine)
     }
 
@@ -149,18 +157,12 @@ impl Engine {
         }
         self.tell_state();
         loop {
-            let next = if self.pace == Pace::Waiting {
-                match self.inbox.recv_timeout(Duration::from_secs(3600)) {
-                    Ok(command) => Some(command),
-                    Err(RecvTimeoutError::Timeout) => None,
-                    Err(RecvTimeoutError::Disconnected) => Some(Command::Quit),
+            let next = match self.next_command() {
+                Some(command) if matches!(self.pace, Pace::Replaying(_)) && !matches!(command, Command::Quit) => {
+                    self.defer(command);
+                    continue;
                 }
-            } else {
-                match self.inbox.try_recv() {
-                    Ok(command) => Some(command),
-                    Err(TryRecvError::Empty) => None,
-                    Err(TryRecvError::Disconnected) => Some(Command::Quit),
-                }
+                next => next,
             };
             match next {
                 Some(Command::Quit) => return self.close(),
@@ -168,6 +170,25 @@ impl Engine {
                 None if self.pace == Pace::Waiting => {}
                 None => self.work()?,
             }
+        }
+    }
+
+    /// The next command; waits for one where there is nothing else to do, and a moment in slow motion.
+    fn next_command(&mut self) -> Option<Command> {
+        if !matches!(self.pace, Pace::Replaying(_))
+            && let Some(command) = self.time.next_deferred()
+        {
+            return Some(command);
+        }
+        let patience = match self.pace {
+            Pace::Waiting => Duration::from_secs(3600),
+            Pace::Replaying(_) => Duration::ZERO,
+            _ => Duration::from_secs_f64(self.time.delay),
+        };
+        match self.inbox.recv_timeout(patience) {
+            Ok(command) => Some(command),
+            Err(RecvTimeoutError::Timeout) => None,
+            Err(RecvTimeoutError::Disconnected) => Some(Command::Quit),
         }
     }
 
@@ -180,6 +201,8 @@ impl Engine {
             Command::Evaluate => self.measure()?,
             Command::Save => self.save()?,
             Command::Reset => self.reset()?,
+            Command::Rewind(to) => self.rewind(to)?,
+            Command::Slow(delay) => self.slow(delay),
             Command::Quit => {}
         }
         Ok(())
@@ -204,7 +227,9 @@ impl Engine {
             self.record = Some(Record::open(out, self.studio.trainer.config(), &self.studio.origin, 0)?);
         }
         self.started = Stopwatch::start();
+        self.time.keyframes = Keyframes::new(self.options.keyframe_bytes);
         self.announce();
+        self.keep_frame()?;
         self.go(Pace::Waiting);
         Ok(())
     }
@@ -238,7 +263,13 @@ impl Engine {
                 if let Some(record) = &self.record {
                     record.turned(self.studio.trainer.update(), name, value)?;
                 }
+                let midway = self.studio.trainer.is_midway();
+                self.time.keyframes.turned(self.studio.trainer.update(), midway, name, value);
                 self.studio.trainer.set_config(config);
+                // Pictures that wait to be learnt from are paid by the knobs as they stand now.
+                if let Some(rollouts) = self.studio.trainer.revalue()? {
+                    self.show(&rollouts);
+                }
                 self.say(Event::Changed { name: name.into(), value: value.into() });
                 if name == "updates" {
                     self.tell_state();
@@ -252,11 +283,13 @@ impl Engine {
     /// One piece of work.
     fn work(&mut self) -> Result<()> {
         let update = self.studio.trainer.update() + 1;
-        let Advance { phase, done, outcome } = pollster::block_on(self.studio.trainer.advance())?;
-        let phase_ends = done.0 == done.1;
-        self.say(Event::Progress { update, phase: phase.into(), done: done.0, total: done.1 });
-        let one_token = self.pace == Pace::Step(Span::Token);
-        if phase == trainer::Phase::Generate && (one_token || self.last_preview.seconds() > PREVIEW_SECONDS) {
+        let one_by_one = matches!(self.pace, Pace::Step(Span::Image));
+        self.studio.trainer.set_together(one_by_one.then_some(1));
+        let advance = pollster::block_on(self.studio.trainer.advance())?;
+        let Advance { phase, done, .. } = advance;
+        self.say(Event::Progress { update, phase, done: done.0, total: done.1 });
+        let closely = matches!(self.pace, Pace::Step(Span::Token | Span::Image)) || self.time.delay > 0.0;
+        if phase == Phase::Generate && (closely || self.last_preview.seconds() > PREVIEW_SECONDS) {
             if self.options.watched
                 && let Some(rollouts) = pollster::block_on(self.studio.trainer.preview())?
             {
@@ -264,25 +297,23 @@ impl Engine {
             }
             self.last_preview = Stopwatch::start();
         }
-        let mut update_ends = false;
-        match outcome {
-            Outcome::None => {}
+        let stop = matches!(self.pace, Pace::Step(span) if time::ends(span, &advance));
+        let mut last = false;
+        match advance.outcome {
+            Outcome::None | Outcome::Drawn => {}
             Outcome::Scored(rollouts) => self.show(&rollouts),
             Outcome::Update(metrics) => {
-                update_ends = true;
+                if let Pace::Replaying(to) = self.pace {
+                    return self.replayed(to);
+                }
                 self.complete(update, metrics)?;
+                last = self.studio.trainer.update() >= self.studio.trainer.config().updates;
             }
         }
-        let stop = match self.pace {
-            Pace::Step(Span::Token) => true,
-            Pace::Step(Span::Phase) => phase_ends,
-            Pace::Step(Span::Update) => update_ends,
-            _ => false,
-        };
         if stop {
             self.pace = Pace::Waiting;
         }
-        if stop || update_ends && self.studio.trainer.update() >= self.studio.trainer.config().updates {
+        if stop || last {
             self.tell_state();
         }
         Ok(())
@@ -292,16 +323,5 @@ impl Engine {
         let (trainer, classes) = (&self.studio.trainer, &self.studio.pictures.class_names);
         let group = trainer.config().num_generations.max(1) as usize;
         self.gallery.put(gallery_of(rollouts, &trainer.rewards().names(), classes, group));
-    }
-}
-
-impl From<trainer::Phase> for Phase {
-    fn from(phase: trainer::Phase) -> Self {
-        match phase {
-            trainer::Phase::Generate => Self::Generate,
-            trainer::Phase::Reward => Self::Reward,
-            trainer::Phase::OldLogProb => Self::OldLogProb,
-            trainer::Phase::Train => Self::Train,
-        }
     }
 }

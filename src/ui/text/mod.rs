@@ -1,5 +1,6 @@
 //! Every word that the window shows, and how it writes numbers.
 
+use super::desk::Place;
 use crate::session::{Phase, Span, State};
 
 pub(super) const NAME: &str = "Artune";
@@ -23,6 +24,43 @@ pub(super) const PAUSING_HELP: &str = "The engine stops when the piece of work a
 pub(super) const STEP: &str = "Step";
 pub(super) const STEP_HELP: &str = "Go on by the amount chosen to the right, then pause. Key: right arrow.";
 pub(super) const SPAN: &str = "Step size";
+pub(super) const SPAN_HELP: &str = "How far a step goes: to the end of the next such piece. Keys: up and down arrow.";
+pub(super) const SPEED: &str = "Speed";
+pub(super) const SPEED_HELP: &str = "Slow motion: wait a little after each piece of work, so that you see every token \
+    being written.";
+/// Speeds with the seconds that each waits after a piece of work.
+pub(super) const SPEEDS: [(&str, f64); 4] = [("full speed", 0.0), ("slow", 0.1), ("slower", 0.4), ("very slow", 1.2)];
+pub(super) const WILL_RUN: &str = "Runs at once when the engine has started. Press again to change your mind.";
+pub(super) const BACK: &str = "Back";
+pub(super) const BACK_HELP: &str =
+    "Go back by one update, exactly. What came after stays in its run folder. Key: left arrow.";
+pub(super) const TIMELINE: &str = "Timeline: go back to an update";
+pub(super) const TIMELINE_HELP: &str = "Drag back and let go to rewind: the model, the settings and the curves are then as \
+    they were. Dots mark updates that are reached at once; others are made again from the dot before. Ticks mark turned \
+    knobs. What came after stays in its run folder.";
+pub(super) const VIEW: &str = "View";
+pub(super) const VIEW_HELP: &str = "Panes, theme, size of the letters, keys.";
+pub(super) const LAYOUT_RESET: &str = "Put all panes back";
+pub(super) const LAYOUT_RESET_HELP: &str = "Every pane where it was at first.";
+pub(super) const ZOOM: &str = "Size of everything";
+pub(super) const KEYS: &str = "Keys";
+pub(super) const KEYS_HELP: &str = "All keys. Key: F1.";
+/// Every shortcut, and what it does.
+pub(super) const KEY_TABLE: [(&str, &str); 12] = [
+    ("Space", "Run or pause"),
+    ("Right arrow", "One step"),
+    ("Left arrow", "Back by one update"),
+    ("Up, down arrow", "Longer or shorter steps"),
+    ("E", "Evaluate now"),
+    ("S", "Save a checkpoint"),
+    ("R", "Reset (asks first)"),
+    ("T", "Light or dark"),
+    ("Ctrl + 1 … 9", "Bring a pane to the front"),
+    ("Ctrl + plus, minus, 0", "Larger, smaller, as it was"),
+    ("Tab, then arrows", "Move through the controls; turn the one in focus"),
+    ("F1", "This list"),
+];
+pub(super) const CLOSE: &str = "Close";
 pub(super) const RESET: &str = "Reset";
 pub(super) const RESET_HELP: &str = "Throw this tuning away and begin again from the pretrained weights. Key: R.";
 pub(super) const RESET_TITLE: &str = "Begin again?";
@@ -57,7 +95,19 @@ pub(super) const INSTANCE: &str = "Instance advantage";
 pub(super) const DISTRIBUTION: &str = "Distribution advantage";
 pub(super) const NOT_SCORED: &str = "Not scored yet.";
 
-pub(super) const SETTINGS: &str = "Settings";
+pub(super) const WHAT_IF_TITLE: &str = "what if";
+pub(super) const RANKED: &str = "Best first";
+pub(super) const RANKED_HELP: &str = "Put the pictures of each row in the order of the advantage shown.";
+pub(super) const MIX_HELP: &str = "What pictures are paid for. Move a fader while paused: the same pictures are paid \
+    anew at once, and their frames change. Orange bars show how much each part decides inside the groups.";
+pub(super) const MIX_REWARD: &str = "reward";
+pub(super) const MIX_REWARD_HELP: &str = "The instance reward of one picture: raw scores times their weights, added.";
+pub(super) const MIX_ADVANTAGE: &str = "push";
+pub(super) const MIX_INSTANCE: &str = "A(reward)";
+pub(super) const MIX_DISTRIBUTION: &str = "A(LOO-FID)";
+pub(super) const MIX_ADVANTAGE_HELP: &str = "A is how far a picture lies above the mean of its row, in standard \
+    deviations. Instance and distribution rewards are normalised apart, and Lambda fid weighs one against the other in \
+    the loss.";
 pub(super) const FIND: &str = "Find a setting";
 pub(super) const NOTHING_FOUND: &str = "No setting has this in its name or description.";
 pub(super) const FIXED: &str =
@@ -280,8 +330,23 @@ pub(super) fn state(state: State) -> &'static str {
 pub(super) fn span(span: Span) -> &'static str {
     match span {
         Span::Token => "one token",
-        Span::Phase => "one phase",
+        Span::Image => "one picture",
+        Span::Rollout => "the rollout",
+        Span::Reward => "the rewards",
+        Span::Advantage => "the advantages",
         Span::Update => "one update",
+    }
+}
+
+/// What a step of this size does.
+pub(super) fn span_help(span: Span) -> &'static str {
+    match span {
+        Span::Token => "Write the next token of every picture at work, or do the next smallest piece of what follows.",
+        Span::Image => "Write one picture to its end. Pictures begun this way are written one after another.",
+        Span::Rollout => "Write all pictures of this update.",
+        Span::Reward => "Go on until every picture has its raw rewards.",
+        Span::Advantage => "Go on until the rewards are mixed and each picture is measured against its row.",
+        Span::Update => "Go on until the model has learnt from these pictures.",
     }
 }
 
@@ -321,6 +386,55 @@ pub(super) fn gallery_update(update: u64, (written, total): (usize, usize)) -> S
     } else {
         format!("update {update}")
     }
+}
+
+/// A pane's title, and what it is for.
+pub(super) fn place(place: Place) -> (&'static str, &'static str) {
+    match place {
+        Place::Settings => ("Settings", "Every parameter of the run; turning one resets nothing."),
+        Place::Mix => ("Rewards", "What pictures are paid for, as faders."),
+        Place::Learn => ("Learn", "A tour in short pages, for whoever has not seen this before."),
+        Place::Rollouts => ("Pictures", "The newest pictures, one row per prompt, framed by their advantage."),
+        Place::Space => ("Feature space", "The pictures among the real ones, and what each is paid for."),
+        Place::Inspector => ("Inspector", "One picture, token by token."),
+        Place::Compare => ("Compare", "Runs side by side, from the same seeds."),
+        Place::Curves => ("Curves", "Everything measured, over the updates."),
+        Place::Diagnosis => ("Diagnosis", "What is going wrong, why, and what helps."),
+        Place::Machine => ("Device", "The device, its memory, and how fast the window draws."),
+        Place::Log => ("Log", "What the engine said."),
+    }
+}
+
+/// The shortcut of the pane at this place of the menu.
+pub(super) fn place_key(index: usize) -> String {
+    if index < 9 { format!("Ctrl + {}", index + 1) } else { String::new() }
+}
+
+pub(super) fn let_go_to_rewind(update: u64) -> String {
+    format!("Let go to rewind to update {update}")
+}
+
+pub(super) fn rewound(update: u64, folder: Option<&std::path::Path>) -> String {
+    match folder {
+        Some(folder) => format!("Back at update {update}. The run goes on in {}", folder.display()),
+        None => format!("Back at update {update}"),
+    }
+}
+
+pub(super) fn what_if(turned: usize) -> String {
+    let pictures = if turned == 1 { "1 picture changes".to_string() } else { format!("{turned} pictures change") };
+    format!(
+        "What if: these pictures were paid by other weights. Under the present ones {pictures} sides of its row's mean."
+    )
+}
+
+pub(super) fn decides(name: &str, share: f64) -> String {
+    let part = humanise(name.trim_end_matches("_weight"));
+    format!("{part} makes {:.0} % of the differences inside the rows shown.", share * 100.0)
+}
+
+pub(super) fn mix_mean(count: usize, update: u64) -> String {
+    format!("Means over the {count} pictures shown, of update {update}.")
 }
 
 pub(super) fn reset_question(update: u64) -> String {
