@@ -8,6 +8,7 @@ pub mod export;
 pub mod presets;
 pub mod pretrain;
 pub mod progress;
+pub mod record;
 pub mod sample;
 pub mod tune;
 
@@ -67,6 +68,8 @@ enum Verb {
     Presets(presets::Args),
     /// List the devices that can compute.
     Devices(devices::Args),
+    /// Record a run as the window shows it before it has one of its own.
+    Record(record::RecordArgs),
     /// Time a rollout, an update and LOO-FID.
     Bench(bench::BenchArgs),
 }
@@ -199,6 +202,7 @@ pub fn main() -> Result<()> {
         Some(Verb::Compare(args)) => compare::run(&args),
         Some(Verb::Presets(args)) => presets::run(&args),
         Some(Verb::Devices(args)) => devices::run(&args),
+        Some(Verb::Record(args)) => record::run(&args),
         Some(Verb::Bench(args)) => bench::run(&args),
     }
 }

@@ -14,6 +14,7 @@ pub mod origin;
 pub mod pretraining;
 pub mod protocol;
 pub mod record;
+pub mod recording;
 pub mod slot;
 pub mod studio;
 pub mod tools;

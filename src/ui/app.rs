@@ -10,6 +10,7 @@ use super::desk::{Desk, Place};
 use super::log::{Failure, Weight};
 use super::{controls, curves, gallery, log, mix, text, theme};
 use crate::config::RunConfig;
+use crate::session::recording::Recording;
 use crate::session::{Command, Event, Gallery, History, Metrics, State};
 
 /// The window without its engine: events go in, commands come out.
@@ -22,6 +23,8 @@ pub struct App {
     log: log::Pane,
     /// The user wants another engine after a failure.
     restart: bool,
+    /// What is shown is a recording, made so; nothing has been measured here yet.
+    recorded: Option<String>,
     /// The list of keys is open.
     keys: bool,
     /// The engine has come up, and works in this folder, if in any.
@@ -51,8 +54,24 @@ impl App {
         let mut bar = Bar::default();
         bar.total = controls.count("updates");
         let desk = Desk::restored(remembered.desk);
-        let (gallery, curves, log, restart, keys, begun) = Default::default();
-        Self { desk, bar, controls, gallery, curves, log, restart, keys, begun }
+        let (gallery, curves, log, restart, recorded, keys, begun) = Default::default();
+        Self { desk, bar, controls, gallery, curves, log, restart, recorded, keys, begun }
+    }
+
+    /// Shows a recorded run until the engine makes one of its own.
+    pub fn play(&mut self, recording: Recording) {
+        recording.events.iter().for_each(|event| self.curves.history.observe(event));
+        let last = recording.gallery.update;
+        self.gallery.replace(recording.gallery);
+        self.recorded = Some(text::recorded(last, &recording.device, &recording.settings));
+    }
+
+    /// Leaves the recording.
+    fn stop_playing(&mut self) {
+        if self.recorded.take().is_some() {
+            self.curves.clear();
+            self.gallery.clear();
+        }
     }
 
     /// What is to be remembered until the next start.
@@ -87,6 +106,9 @@ impl App {
 
     /// Takes in one event.
     pub fn observe(&mut self, event: Event) {
+        if matches!(event, Event::Progress { .. } | Event::Update { .. } | Event::Evaluation { .. }) {
+            self.stop_playing();
+        }
         self.curves.history.observe(&event);
         let at = self.bar.update;
         let mut say = |weight, line| self.log.say(at, weight, line);
@@ -137,8 +159,11 @@ impl App {
     /// A run begins, from new or from a checkpoint: what was measured before belongs to another.
     fn begin(&mut self, config: RunConfig, update: u64) {
         self.controls.replace(config);
-        self.curves.clear();
-        self.gallery.clear();
+        if self.recorded.is_none() || update > 0 {
+            self.recorded = None;
+            self.curves.clear();
+            self.gallery.clear();
+        }
         self.log.failure = None;
         (self.bar.total, self.bar.update) = (self.controls.count("updates"), update);
         (self.bar.failed, self.bar.evaluating, self.bar.phase) = (false, false, None);
@@ -158,6 +183,7 @@ impl App {
             self.log.say(self.bar.update, Weight::Warning, complaint);
         }
         if commands.iter().any(|command| matches!(command, Command::Reset)) {
+            self.recorded = None;
             self.curves.clear();
             self.gallery.clear();
         }
@@ -185,7 +211,7 @@ impl App {
 
     /// Everything below the bar.
     fn panes(&mut self, ui: &mut Ui, commands: &mut Vec<Command>) {
-        let Self { desk, bar, controls, gallery, curves, log, .. } = self;
+        let Self { desk, bar, controls, gallery, curves, log, recorded, .. } = self;
         // After a failure settings may be turned too: they are what another start is made with.
         let ready = bar.is_ready() || bar.failed;
         let empty = match bar.state {
@@ -202,7 +228,13 @@ impl App {
                     mix::show(ui, controls, gallery.gallery(), gallery.what_if(), commands);
                 })
             }
-            Place::Rollouts => gallery.show(ui, controls.number("lambda_fid"), empty),
+            Place::Rollouts => {
+                if let Some(recorded) = recorded {
+                    theme::card(ui).show(ui, |ui| ui.add(egui::Label::new(recorded.as_str()).wrap()));
+                    ui.add_space(4.0);
+                }
+                gallery.show(ui, controls.number("lambda_fid"), empty);
+            }
             Place::Curves => curves.show(ui, |part| controls.is_paid(part)),
             Place::Log => log.show(ui),
             _ => {}

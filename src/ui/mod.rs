@@ -26,6 +26,7 @@ use eframe::{egui, egui_wgpu};
 pub use app::{App, Remembered, Restart};
 
 use crate::config::PARAMS;
+use crate::session::recording::Recording;
 use crate::session::{self, DrawSetup, Event, Options, Session, State};
 
 /// Why there is no window.
@@ -63,7 +64,10 @@ pub fn run(options: Options, screenshot: Option<PathBuf>) -> Result<()> {
             // A picture for a document is of the layout that everybody has.
             let storage = context.storage.filter(|_| screenshot.is_none());
             let remembered = storage.and_then(|storage| eframe::get_value(storage, STORAGE)).unwrap_or_default();
-            let app = App::new(options.config.clone(), remembered);
+            let mut app = App::new(options.config.clone(), remembered);
+            if !options.autostart && !options.resume {
+                app.play(Recording::shipped()?);
+            }
             Ok(Box::new(Window { app, options, session: Some(session), screenshot }))
         }),
     );

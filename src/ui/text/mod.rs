@@ -79,7 +79,6 @@ pub(super) const NOT_READY: &str = "The engine is still starting.";
 pub(super) const FINISHED: &str = "All updates are done: raise Updates, in the settings under Run, to go on.";
 pub(super) const NO_ENGINE: &str = "The engine has stopped; what went wrong stands above.";
 
-pub(super) const GALLERY: &str = "Newest pictures";
 pub(super) const GALLERY_HELP: &str = "One row per prompt. The samples of a row are compared with each other only: a sample \
     better than its row's mean has a positive advantage and becomes likelier, the others less likely.";
 pub(super) const GALLERY_LOADING: &str = "Opening the device and reading the weights…";
@@ -119,7 +118,6 @@ pub(super) const CURVES_HELP: &str = "Every curve runs over the updates. Drag to
 pub(super) const NO_POINTS: &str = "no points yet";
 pub(super) const BASELINE: &str = "untouched model";
 
-pub(super) const LOG: &str = "Log";
 pub(super) const FAILED: &str = "The run stopped";
 pub(super) const AGAIN: &str = "Start again";
 pub(super) const AGAIN_HELP: &str = "Start another engine with the settings as they are now: from the last checkpoint of \
@@ -408,6 +406,14 @@ pub(super) fn place(place: Place) -> (&'static str, &'static str) {
 /// The shortcut of the pane at this place of the menu.
 pub(super) fn place_key(index: usize) -> String {
     if index < 9 { format!("Ctrl + {}", index + 1) } else { String::new() }
+}
+
+pub(super) fn recorded(updates: u64, device: &str, settings: &str) -> String {
+    let settings = if settings.is_empty() { "the default settings".into() } else { settings.replace('&', ", ") };
+    format!(
+        "A recorded run, to look at first: {updates} updates with {settings}, on {device}. Press Run to tune the model \
+        here; every number is then your own."
+    )
 }
 
 pub(super) fn let_go_to_rewind(update: u64) -> String {
