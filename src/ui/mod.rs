@@ -9,6 +9,7 @@ mod controls;
 mod curves;
 mod gallery;
 mod log;
+mod pictures;
 mod text;
 pub mod theme;
 
@@ -57,6 +58,7 @@ pub fn run(options: Options, screenshot: Option<PathBuf>) -> Result<()> {
         native_options(setup),
         Box::new(|context| {
             theme::apply(&context.egui_ctx);
+            context.wgpu_render_state.iter().for_each(|r| pictures::show_painted(&context.egui_ctx, r.clone()));
             Ok(Box::new(Window { app, options, session: Some(session), screenshot }))
         }),
     );
@@ -159,8 +161,8 @@ impl eframe::App for Window {
     fn ui(&mut self, ui: &mut egui::Ui, _frame: &mut eframe::Frame) {
         if let Some(session) = &self.session {
             session.poll().into_iter().for_each(|event| self.app.observe(event));
-            if let Some(gallery) = session.gallery.take() {
-                self.app.pictures(gallery);
+            if let Some(exhibit) = session.gallery.take() {
+                self.app.pictures(exhibit.gallery);
             }
         }
         let commands = self.app.show(ui);

@@ -4,7 +4,9 @@ use std::collections::BTreeMap;
 
 use burn::tensor::Transaction;
 
-use super::{Advance, Drawn, Outcome, Phase, Prompts, Rollouts, Scored, Stage, TrainError, Trainer, finite_mean};
+use super::{
+    Advance, Decoded, Drawn, Outcome, Phase, Prompts, Rollouts, Scored, Stage, TrainError, Trainer, finite_mean,
+};
 use crate::data::grid::rgb_pictures;
 use crate::gpu::read::read_together;
 use crate::metrics::{Features, MetricError};
@@ -21,7 +23,7 @@ impl Trainer {
         let n = classes.len();
         let batch = RewardBatch { pictures: pictures.clone(), classes: classes.clone() };
         let scores = self.rewards.score(&batch);
-        let features = self.family.features.features(pictures);
+        let features = self.family.features.features(pictures.clone());
         let [scores, features] = read_together(Transaction::default().register(scores).register(features)).await?;
         let parts = self.rewards.names().len();
         let scores: Vec<Vec<f64>> = scores.iter::<f64>().collect::<Vec<_>>().chunks(parts).map(<[_]>::to_vec).collect();
@@ -60,6 +62,7 @@ impl Trainer {
             side: self.family.config.side,
             classes: classes.clone(),
             pictures: rgb_pictures(&pixels, self.family.config.side),
+            decoded: Some(Decoded { pictures, grid: self.family.config.grid, written: vec![length; n] }),
             written: (length, length),
             tokens: tokens_host.chunks(length).map(<[_]>::to_vec).collect(),
             advantages: (0..n).map(advantage).collect(),

@@ -7,10 +7,9 @@ use std::time::Duration;
 
 use anyhow::Result;
 
-use super::exhibit::gallery_of;
-use super::protocol::{Command, Event, Gallery, Options, Phase, Span, State};
+use super::exhibit::Painter;
+use super::protocol::{Command, Event, Options, Phase, Span, State};
 use super::record::Record;
-use super::slot::Slot;
 use super::studio::Studio;
 use crate::config::{Param, RunConfig};
 use crate::gpu::{Chosen, choose};
@@ -56,7 +55,7 @@ pub(super) struct Engine {
     device: burn::tensor::Device,
     inbox: Receiver<Command>,
     outbox: Sender<Event>,
-    gallery: Slot<Gallery>,
+    painter: Painter,
     pace: Pace,
     finished: bool,
     last_preview: Stopwatch,
@@ -70,7 +69,7 @@ impl Engine {
         chosen: Option<Chosen>,
         inbox: Receiver<Command>,
         outbox: Sender<Event>,
-        gallery: Slot<Gallery>,
+        painter: Painter,
     ) -> Result<Self> {
         let started = Stopwatch::start();
         let _ = outbox.send(Event::State(State::Loading));
@@ -98,7 +97,7 @@ impl Engine {
             options,
             inbox,
             outbox,
-            gallery,
+            painter,
             pace,
             finished: false,
             last_preview: Stopwatch::start(),
@@ -258,16 +257,16 @@ impl Engine {
         let one_token = self.pace == Pace::Step(Span::Token);
         if phase == trainer::Phase::Generate && (one_token || self.last_preview.seconds() > PREVIEW_SECONDS) {
             if self.options.watched
-                && let Some(rollouts) = pollster::block_on(self.studio.trainer.preview())?
+                && let Some(rollouts) = self.studio.trainer.preview()
             {
-                self.show(&rollouts);
+                self.show(rollouts)?;
             }
             self.last_preview = Stopwatch::start();
         }
         let mut update_ends = false;
         match outcome {
             Outcome::None => {}
-            Outcome::Scored(rollouts) => self.show(&rollouts),
+            Outcome::Scored(rollouts) => self.show(*rollouts)?,
             Outcome::Update(metrics) => {
                 update_ends = true;
                 self.complete(update, metrics)?;
@@ -288,10 +287,12 @@ impl Engine {
         Ok(())
     }
 
-    fn show(&self, rollouts: &Rollouts) {
+    fn show(&mut self, rollouts: Rollouts) -> Result<()> {
         let (trainer, classes) = (&self.studio.trainer, &self.studio.pictures.class_names);
         let group = trainer.config().num_generations.max(1) as usize;
-        self.gallery.put(gallery_of(rollouts, &trainer.rewards().names(), classes, group));
+        let notice = self.painter.hang(rollouts, &trainer.rewards().names(), classes, group)?;
+        notice.into_iter().for_each(|line| self.say(Event::Notice(line)));
+        Ok(())
     }
 }
 
