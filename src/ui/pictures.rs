@@ -52,7 +52,7 @@ impl Pictures {
         if self.painted.is_some() {
             self.uploaded.clear();
         } else {
-            self.upload(ctx, gallery);
+            self.upload(ctx, gallery, ctx.input(|input| input.max_texture_side));
         }
     }
 
@@ -73,10 +73,10 @@ impl Pictures {
         None
     }
 
-    fn upload(&mut self, ctx: &egui::Context, gallery: &Gallery) {
+    /// Makes textures of at most `limit` pixels along a side from the samples' own bytes.
+    fn upload(&mut self, ctx: &egui::Context, gallery: &Gallery, limit: usize) {
         let samples: Vec<&[u8]> =
             gallery.groups.iter().flat_map(|group| &group.samples).map(|sample| sample.rgb.as_slice()).collect();
-        let limit = ctx.input(|input| input.max_texture_side);
         // As many as are sure to fit one texture; the last may have fewer, and so be smaller.
         let together = limit.checked_div(gallery.side).map_or(0, |along| along * along);
         let chunks = samples.chunks(together.max(1));
@@ -191,13 +191,15 @@ mod tests {
         for limit in [2048, 2 * SIDE, SIDE] {
             let ctx = egui::Context::default();
             let mut pictures = Pictures::default();
-            let input = egui::RawInput { max_texture_side: Some(limit), ..egui::RawInput::default() };
-            let output = ctx.run_ui(input, |ui| pictures.update(ui.ctx(), &gallery, None));
+            let output = ctx.run_ui(egui::RawInput::default(), |ui| {
+                pictures.update(ui.ctx(), &gallery, None);
+                pictures.upload(ui.ctx(), &gallery, limit);
+            });
             for (g, group) in gallery.groups.iter().enumerate() {
                 for (s, sample) in group.samples.iter().enumerate() {
                     let (id, uv) = pictures.cell(g, s).expect("a cell");
                     let (_, delta) = output.textures_delta.set.iter().find(|(set, _)| **set == id).expect("uploaded");
-                    let egui::ImageData::Color(image) = &delta[0].image;
+                    let egui::ImageData::Color(image) = &delta.last().expect("an image").image;
                     let [width, height] = image.size;
                     assert!(width <= limit && height <= limit, "{width} {height}");
                     let [left, top] = [uv.left() * width as f32, uv.top() * height as f32].map(|x| x.round() as usize);
@@ -217,8 +219,10 @@ mod tests {
         assert_eq!(image.pixels.iter().map(|pixel| pixel.r()).collect::<Vec<_>>(), [128, 128, 9, 9, 128, 128, 9, 9]);
         let ctx = egui::Context::default();
         let mut pictures = Pictures::default();
-        let input = egui::RawInput { max_texture_side: Some(SIDE - 1), ..egui::RawInput::default() };
-        let _ = ctx.run_ui(input, |ui| pictures.update(ui.ctx(), &gallery(), None));
+        let _ = ctx.run_ui(egui::RawInput::default(), |ui| {
+            pictures.update(ui.ctx(), &gallery(), None);
+            pictures.upload(ui.ctx(), &gallery(), SIDE - 1);
+        });
         assert!(pictures.cell(0, 0).is_none());
     }
 
