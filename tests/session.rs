@@ -124,7 +124,7 @@ fn pictures_can_be_written_one_after_another_and_are_the_same() {
     run.send(Command::Step(Span::Reward));
     until(&run, State::Running);
     until(&run, State::Paused);
-    let together = run.gallery.take().expect("pictures");
+    let together = run.gallery.take().expect("pictures").gallery;
 
     let session = start(Options { watched: true, ..options(None) });
     until(&session, State::Paused);
@@ -134,14 +134,14 @@ fn pictures_can_be_written_one_after_another_and_are_the_same() {
         until(&session, State::Paused);
         let gallery = session.gallery.take();
         if image < 8 {
-            let (done, all) = gallery.expect("a preview").tokens;
+            let (done, all) = gallery.expect("a preview").gallery.tokens;
             assert_eq!(done * 8, all * image, "whole pictures");
         }
     }
     session.send(Command::Step(Span::Reward));
     until(&session, State::Running);
     until(&session, State::Paused);
-    let alone = session.gallery.take().expect("pictures");
+    let alone = session.gallery.take().expect("pictures").gallery;
     let pictures = |gallery: &Gallery| -> Vec<Vec<u8>> {
         gallery.groups.iter().flat_map(|group| group.samples.iter().map(|sample| sample.rgb.clone())).collect()
     };
@@ -213,11 +213,11 @@ fn a_fader_moved_before_the_training_pays_the_waiting_pictures_anew() {
     session.send(Command::Step(Span::Advantage));
     until(&session, State::Running);
     until(&session, State::Paused);
-    let before = session.gallery.take().expect("pictures");
+    let before = session.gallery.take().expect("pictures").gallery;
     set(&session, "clip_weight", "0");
     set(&session, "preference_weight", "0");
     set(&session, "brightness_weight", "1");
-    let after = session.gallery.take().expect("pictures paid anew");
+    let after = session.gallery.take().expect("pictures paid anew").gallery;
     let config = RunConfig { clip_weight: 0.0, preference_weight: 0.0, brightness_weight: 1.0, ..Default::default() };
     let want = whatif::advantages_under(&before, &config).expect("scored");
     let got: Vec<Vec<(f64, f64)>> = (after.groups.iter())

@@ -202,8 +202,8 @@ fn converse(window: &mut Harness<'_, Stage>, session: &Session, done: impl Fn(&A
             assert!(!matches!(event, Event::Failed { .. }), "{event:?}");
             window.state_mut().app.observe(event);
         }
-        if let Some(gallery) = session.gallery.take() {
-            window.state_mut().app.pictures(gallery);
+        if let Some(exhibit) = session.gallery.take() {
+            window.state_mut().app.pictures(exhibit.gallery);
         }
         window.step();
         window.state_mut().sent.drain(..).for_each(|command| session.send(command));

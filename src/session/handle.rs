@@ -7,9 +7,11 @@ use std::thread::JoinHandle;
 
 use anyhow::Result;
 
-use super::protocol::{Command, Event, Gallery, Options, State};
+use super::exhibit::{Exhibit, Painter, Wall};
+use super::protocol::{Command, Event, Options, State};
 use super::slot::Slot;
 use super::worker::{Engine, advice};
+use crate::gpu::texture::Easel;
 use crate::gpu::{Chosen, choose_for_window};
 
 /// The graphics device that the window draws with: the engine's own, where it computes on one.
@@ -21,7 +23,10 @@ pub struct Session {
     events: Receiver<Event>,
     thread: Option<JoinHandle<()>>,
     /// The newest rollouts.
-    pub gallery: Slot<Gallery>,
+    pub gallery: Slot<Exhibit>,
+    easels: Slot<Easel>,
+    /// The graphics device that the engine computes with, where a window can draw with it too.
+    computes_with: Option<wgpu::Device>,
 }
 
 impl Session {
@@ -33,6 +38,16 @@ impl Session {
     /// A sender of commands for another thread (a Ctrl-C handler).
     pub fn sender(&self) -> Sender<Command> {
         self.commands.clone()
+    }
+
+    /// Says that the face draws with `device` and its `queue`, and shows [`Exhibit::atlas`]. If the engine computes with
+    /// the same one, pictures are from now on painted where they are, and not read back to be shown.
+    pub fn draws_with(&self, device: &wgpu::Device, queue: &wgpu::Queue) {
+        if self.computes_with.as_ref() == Some(device)
+            && let Ok(easel) = Easel::new(device, queue)
+        {
+            self.easels.put(easel);
+        }
     }
 
     /// The events since the last call, without waiting.
@@ -76,17 +91,22 @@ pub fn start(options: Options) -> Session {
 pub fn start_for_window(options: Options) -> Result<(Session, Option<DrawSetup>)> {
     let mut chosen = choose_for_window(&options.device)?;
     let setup = chosen.setup.take();
-    Ok((spawn(options, Some(chosen)), setup))
+    // Where the CPU computes, the window still draws with a graphics device.
+    let on_the_cpu = chosen.device == burn::tensor::Device::flex();
+    let computes_with = setup.as_ref().filter(|_| !on_the_cpu).map(|setup| setup.device.clone());
+    let mut session = spawn(options, Some(chosen));
+    session.computes_with = computes_with;
+    Ok((session, setup))
 }
 
 fn spawn(options: Options, chosen: Option<Chosen>) -> Session {
     let (commands, inbox) = channel();
     let (outbox, events) = channel();
-    let gallery = Slot::default();
-    let shown = gallery.clone();
+    let wall = Wall::default();
+    let painter = Painter::new(wall.clone());
     let body = move || {
         let failed = outbox.clone();
-        let run = || Engine::open(options, chosen, inbox, outbox, shown).and_then(|mut engine| engine.serve());
+        let run = || Engine::open(options, chosen, inbox, outbox, painter).and_then(|mut engine| engine.serve());
         // A panic in a backend must not leave the face waiting for ever.
         let result = catch_unwind(AssertUnwindSafe(run)).unwrap_or_else(|panic| Err(anyhow::anyhow!(words(&*panic))));
         if let Err(error) = result {
@@ -97,7 +117,7 @@ fn spawn(options: Options, chosen: Option<Chosen>) -> Session {
     };
     // burn orders a graphics card's work by thread: one thread owns every tensor. Deep graphs need stack.
     let thread = std::thread::Builder::new().name("engine".into()).stack_size(32 << 20).spawn(body).ok();
-    Session { commands, events, thread, gallery }
+    Session { commands, events, thread, gallery: wall.newest, easels: wall.easels, computes_with: None }
 }
 
 /// What a panic said.

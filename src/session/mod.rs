@@ -2,7 +2,7 @@
 //!
 //! The window, the command line, tests and (later) the page all speak this one protocol. It carries plain data,
 //! never tensors: small events in order, and pictures through a latest-wins [`slot::Slot`], so that a slow face never
-//! holds up the engine.
+//! holds up the engine. Only a window that draws with the engine's own device is handed a texture of it besides.
 
 pub mod checkpoint;
 pub mod evaluate;
@@ -21,6 +21,8 @@ pub mod tools;
 pub mod whatif;
 mod worker;
 
+pub use crate::gpu::texture::{Atlas, AtlasLayout};
+pub use exhibit::Exhibit;
 pub use handle::{DrawSetup, Session, start, start_for_window};
 pub use history::History;
 pub use protocol::{Command, Event, Gallery, Group, Metrics, Options, Phase, Sample, Span, State};

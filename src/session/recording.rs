@@ -70,7 +70,7 @@ impl Recording {
         session.send(Command::Evaluate);
         while let Some(event) = session.wait() {
             told(&event);
-            let shown = session.gallery.take();
+            let shown = session.gallery.take().map(|exhibit| exhibit.gallery);
             let scored = |g: &Gallery| g.groups.iter().flat_map(|g| &g.samples).all(|s| s.advantage.is_some());
             gallery = shown.filter(scored).unwrap_or(gallery);
             match event {

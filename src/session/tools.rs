@@ -1,5 +1,7 @@
 //! Jobs that need no running session: drawing, measuring, exporting, timing.
 
+mod showing;
+
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
@@ -158,7 +160,8 @@ pub struct BenchReport {
     pub timings: Vec<Timing>,
 }
 
-/// Times one rollout, one update by its four phases, and LOO-FID in both forms.
+/// Times one update by its four phases and as a whole, LOO-FID in both forms, and on a graphics device both ways of
+/// pictures to a texture.
 ///
 /// # Errors
 /// Where the device fails.
@@ -207,6 +210,7 @@ pub fn bench(options: &Options, repeats: usize) -> Result<BenchReport> {
         runs.remove(0);
         timings.push(timing(what, runs, format!("{n} samples of {d} features"), n as f64, "samples/s"));
     }
+    timings.extend(showing::timings(&options.device, repeats)?);
     Ok(BenchReport {
         version: env!("CARGO_PKG_VERSION"),
         device,

@@ -12,6 +12,7 @@ mod desk;
 mod gallery;
 mod log;
 mod mix;
+mod pictures;
 mod text;
 pub mod theme;
 mod timeline;
@@ -61,6 +62,7 @@ pub fn run(options: Options, screenshot: Option<PathBuf>) -> Result<()> {
         native_options(setup),
         Box::new(|context| {
             theme::apply(&context.egui_ctx);
+            context.wgpu_render_state.iter().for_each(|r| pictures::show_painted(&context.egui_ctx, r.clone()));
             // A picture for a document is of the layout that everybody has.
             let storage = context.storage.filter(|_| screenshot.is_none());
             let remembered = storage.and_then(|storage| eframe::get_value(storage, STORAGE)).unwrap_or_default();
@@ -179,8 +181,8 @@ impl eframe::App for Window {
     fn ui(&mut self, ui: &mut egui::Ui, _frame: &mut eframe::Frame) {
         if let Some(session) = &self.session {
             session.poll().into_iter().for_each(|event| self.app.observe(event));
-            if let Some(gallery) = session.gallery.take() {
-                self.app.pictures(gallery);
+            if let Some(exhibit) = session.gallery.take() {
+                self.app.pictures(exhibit.gallery);
             }
         }
         let commands = self.app.show(ui);

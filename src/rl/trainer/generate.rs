@@ -3,22 +3,19 @@
 use burn::prelude::*;
 use burn::tensor::Transaction;
 
-use super::{Advance, Drawn, Outcome, Phase, Prompts, Rollouts, Stage, TrainError, Trainer, Writing, purpose};
+use super::{Advance, Decoded, Drawn, Outcome, Phase, Prompts, Rollouts, Stage, TrainError, Trainer, Writing, purpose};
 use crate::config::RunConfig;
-use crate::data::grid::rgb_pictures;
-use crate::gpu::read::{read, read_together};
+use crate::gpu::read::read_together;
 use crate::model::family::Family;
 use crate::platform::rng::Key;
 use crate::rl::rollout::Rollout;
 use crate::rl::sampling::SamplingConfig;
 
 impl Trainer {
-    /// A picture of the sequences being written, their unwritten part grey. Costs one decoding.
-    ///
-    /// # Errors
-    /// Where the device fails.
-    pub async fn preview(&self) -> Result<Option<Rollouts>, TrainError> {
-        let Stage::Generate(writing) = &self.stage else { return Ok(None) };
+    /// The sequences being written, still on the device: only [`Rollouts::decoded`] has their pictures. Costs one
+    /// decoding.
+    pub fn preview(&self) -> Option<Rollouts> {
+        let Stage::Generate(writing) = &self.stage else { return None };
         let Writing { rollout, prompts, complete, .. } = &**writing;
         let (n, (_, length)) = (prompts.classes.len(), rollout.progress());
         let mut parts = complete.clone();
@@ -26,34 +23,23 @@ impl Trainer {
             let [rows, done] = tokens.dims();
             parts.push(Tensor::cat(vec![tokens, Tensor::zeros([rows, length - done], &self.device)], 1));
         }
-        if parts.is_empty() {
-            return Ok(None);
-        }
         let begun: usize = parts.iter().map(|part| part.dims()[0]).sum();
+        if begun == 0 {
+            return None;
+        }
         if begun < n {
             parts.push(Tensor::zeros([n - begun, length], &self.device));
         }
-        let pixels = self.decode(Tensor::cat(parts, 0));
+        let pictures = self.decode(Tensor::cat(parts, 0));
         let (side, grid) = (self.family.config.side, self.family.config.grid);
-        let mut pictures = rgb_pictures(&read(pixels).await?, side);
-        let cell = side / grid;
-        let written = writing.written();
-        for (picture, done) in pictures.iter_mut().zip(written) {
-            for (i, rgb) in picture.chunks_exact_mut(3).enumerate() {
-                let token = (i / side / cell) * grid + (i % side) / cell;
-                if token >= done {
-                    rgb.fill(128);
-                }
-            }
-        }
-        Ok(Some(Rollouts {
+        Some(Rollouts {
             update: self.update + 1,
             side,
             classes: prompts.classes.clone(),
-            pictures,
+            decoded: Some(Decoded { pictures, grid, written: writing.written() }),
             written: writing.progress(),
             ..Rollouts::default()
-        }))
+        })
     }
 
     /// Draws the prompts and writes the first token.

@@ -4,6 +4,7 @@
 //! step) and says how far it came. A loop over it is a run; one call of it is a step of a teacher's hand. Both do the
 //! same arithmetic with the same random numbers.
 
+mod decoded;
 mod generate;
 mod optimise;
 mod score;
@@ -15,6 +16,7 @@ use burn::prelude::*;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
+pub use decoded::Decoded;
 pub use generate::{allowed_classes, decode_levels, rollout_sampling};
 pub use optimise::teacher_forced;
 
@@ -71,7 +73,7 @@ pub enum TrainError {
     State(String),
 }
 
-/// Finished pictures with everything known about them, as plain data.
+/// Pictures with everything known about them, as plain data but for `decoded`.
 #[derive(Clone, Debug, Default)]
 pub struct Rollouts {
     /// Update they belong to, from 1.
@@ -80,8 +82,10 @@ pub struct Rollouts {
     pub side: usize,
     /// Class of each picture.
     pub classes: Vec<usize>,
-    /// `side * side * 3` bytes of RGB each.
+    /// `side * side * 3` bytes of RGB each; empty where nobody has read them back yet.
     pub pictures: Vec<Vec<u8>>,
+    /// The same pictures on the device.
+    pub decoded: Option<Decoded>,
     /// Tokens written, and in all.
     pub written: (usize, usize),
     /// Tokens of each picture.

@@ -4,7 +4,9 @@ use std::collections::BTreeMap;
 
 use burn::tensor::Transaction;
 
-use super::{Advance, Drawn, Outcome, Phase, Rollouts, Scored, Stage, TrainError, Trainer, Valued, finite_mean};
+use super::{
+    Advance, Decoded, Drawn, Outcome, Phase, Rollouts, Scored, Stage, TrainError, Trainer, Valued, finite_mean,
+};
 use crate::data::grid::rgb_pictures;
 use crate::gpu::read::read_together;
 use crate::metrics::{Features, MetricError};
@@ -21,7 +23,7 @@ impl Trainer {
         let n = prompts.classes.len();
         let batch = RewardBatch { pictures: pictures.clone(), classes: prompts.classes.clone() };
         let scores = self.rewards.score(&batch);
-        let features = self.family.features.features(pictures);
+        let features = self.family.features.features(pictures.clone());
         let [scores, features] = read_together(Transaction::default().register(scores).register(features)).await?;
         let parts = self.rewards.names().len();
         let scores: Vec<Vec<f64>> = scores.iter::<f64>().collect::<Vec<_>>().chunks(parts).map(<[_]>::to_vec).collect();
@@ -44,6 +46,7 @@ impl Trainer {
             side: self.family.config.side,
             classes: prompts.classes.clone(),
             pictures: rgb_pictures(&pixels, self.family.config.side),
+            decoded: Some(Decoded { pictures, grid: self.family.config.grid, written: vec![length; n] }),
             written: (tokens_host.len(), tokens_host.len()),
             tokens: tokens_host.chunks(length).map(<[_]>::to_vec).collect(),
             advantages: vec![],

@@ -8,11 +8,10 @@ use std::time::Duration;
 
 use anyhow::Result;
 
-use super::exhibit::gallery_of;
+use super::exhibit::Painter;
 use super::keyframes::Keyframes;
-use super::protocol::{Command, Event, Gallery, Options, Phase, Span, State};
+use super::protocol::{Command, Event, Options, Phase, Span, State};
 use super::record::Record;
-use super::slot::Slot;
 use super::studio::Studio;
 use crate::config::{Param, RunConfig};
 use crate::gpu::{Chosen, choose};
@@ -61,7 +60,7 @@ pub(super) struct Engine {
     device: burn::tensor::Device,
     inbox: Receiver<Command>,
     outbox: Sender<Event>,
-    gallery: Slot<Gallery>,
+    painter: Painter,
     pace: Pace,
     finished: bool,
     last_preview: Stopwatch,
@@ -76,7 +75,7 @@ impl Engine {
         chosen: Option<Chosen>,
         inbox: Receiver<Command>,
         outbox: Sender<Event>,
-        gallery: Slot<Gallery>,
+        painter: Painter,
     ) -> Result<Self> {
         let started = Stopwatch::start();
         let _ = outbox.send(Event::State(State::Loading));
@@ -105,7 +104,7 @@ impl Engine {
             options,
             inbox,
             outbox,
-            gallery,
+            painter,
             pace,
             finished: false,
             last_preview: Stopwatch::start(),
@@ -268,7 +267,7 @@ impl Engine {
                 self.studio.trainer.set_config(config);
                 // Pictures that wait to be learnt from are paid by the knobs as they stand now.
                 if let Some(rollouts) = self.studio.trainer.revalue()? {
-                    self.show(&rollouts);
+                    self.show(rollouts)?;
                 }
                 self.say(Event::Changed { name: name.into(), value: value.into() });
                 if name == "updates" {
@@ -291,9 +290,9 @@ impl Engine {
         let closely = matches!(self.pace, Pace::Step(Span::Token | Span::Image)) || self.time.delay > 0.0;
         if phase == Phase::Generate && (closely || self.last_preview.seconds() > PREVIEW_SECONDS) {
             if self.options.watched
-                && let Some(rollouts) = pollster::block_on(self.studio.trainer.preview())?
+                && let Some(rollouts) = self.studio.trainer.preview()
             {
-                self.show(&rollouts);
+                self.show(rollouts)?;
             }
             self.last_preview = Stopwatch::start();
         }
@@ -301,7 +300,7 @@ impl Engine {
         let mut last = false;
         match advance.outcome {
             Outcome::None | Outcome::Drawn => {}
-            Outcome::Scored(rollouts) => self.show(&rollouts),
+            Outcome::Scored(rollouts) => self.show(*rollouts)?,
             Outcome::Update(metrics) => {
                 if let Pace::Replaying(to) = self.pace {
                     return self.replayed(to);
@@ -319,9 +318,11 @@ impl Engine {
         Ok(())
     }
 
-    fn show(&self, rollouts: &Rollouts) {
+    fn show(&mut self, rollouts: Rollouts) -> Result<()> {
         let (trainer, classes) = (&self.studio.trainer, &self.studio.pictures.class_names);
         let group = trainer.config().num_generations.max(1) as usize;
-        self.gallery.put(gallery_of(rollouts, &trainer.rewards().names(), classes, group));
+        let notice = self.painter.hang(rollouts, &trainer.rewards().names(), classes, group)?;
+        notice.into_iter().for_each(|line| self.say(Event::Notice(line)));
+        Ok(())
     }
 }
