@@ -84,9 +84,8 @@ impl App {
             Event::Update { update, metrics } => {
                 self.bar.completed(update, metrics.get("step_time").copied());
             }
-            Event::Evaluation { update, metrics, protocol } => {
+            Event::Evaluation { update, metrics, .. } => {
                 say(Weight::Notice, text::evaluated(update, &measures(&metrics)));
-                self.curves.protocol = protocol;
                 self.bar.evaluating = false;
             }
             Event::Changed { name, value } => {
@@ -145,7 +144,7 @@ impl App {
             .frame(theme::panel(ui, 12, 10))
             .default_size(if wide { 296.0 } else { 252.0 })
             .size_range(220.0..=760.0)
-            .show(ui, |ui| self.curves.show(ui, |part| self.controls.is_paid(part)));
+            .show(ui, |ui| self.curves.show(ui, self.controls.config(), |part| self.controls.is_paid(part)));
         let empty = match self.bar.state {
             _ if self.bar.failed => gallery::Empty::Because(text::NO_ENGINE),
             State::Loading if self.bar.device.is_empty() => gallery::Empty::Until(text::GALLERY_LOADING),
