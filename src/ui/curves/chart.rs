@@ -1,7 +1,7 @@
 //! One chart: its title, its newest numbers and its plot.
 
 use eframe::egui::{
-    Align, Button, Color32, Direction, FontId, Id, Label, Layout, Popup, PopupAnchor, PopupCloseBehavior, Rect,
+    self, Align, Button, Color32, Direction, FontId, Id, Label, Layout, Popup, PopupAnchor, PopupCloseBehavior, Rect,
     Response, RichText, Sense, Tooltip, Ui, WidgetInfo, accesskit::Role, vec2,
 };
 use egui_plot::{AxisHints, FilledArea, HLine, Line, LineStyle, Plot, PlotPoints, PlotUi, Points, VLine};
@@ -107,7 +107,9 @@ impl Pane {
                 ui.spacing_mut().button_padding = vec2(4.0, 2.0);
                 let large = self.enlarged.as_ref() == Some(&chart.title);
                 let name = if large { words::shrink(&chart.title) } else { words::enlarge(&chart.title) };
-                let button = ui.add(Button::new("⛶").frame_when_inactive(false).selected(large));
+                let button = Button::new("").frame_when_inactive(false).min_size(vec2(20.0, 18.0)).selected(large);
+                let button = ui.add(button);
+                corners(ui, &button, large);
                 if button.on_hover_text(&name).accessible_name(name).clicked() {
                     self.enlarge(&chart.title);
                 }
@@ -364,6 +366,18 @@ impl Pane {
                 ui.weak(words::more_turned(turned.len() - 4));
             }
         });
+    }
+}
+
+/// Draws the corners of a frame on a button: pointing outwards to enlarge, inwards to shrink.
+fn corners(ui: &Ui, button: &Response, large: bool) {
+    let stroke = egui::Stroke::new(1.2, ui.style().interact_selectable(button, large).fg_stroke.color);
+    let (reach, length) = (4.5, if large { -3.0 } else { 3.0 });
+    let out = if large { reach + length } else { reach };
+    for (x, y) in [(-1.0, -1.0), (1.0, -1.0), (1.0, 1.0), (-1.0, 1.0)] {
+        let at = |dx: f32, dy: f32| button.rect.center() + vec2(x * (out - dx), y * (out - dy));
+        ui.painter().line_segment([at(0.0, 0.0), at(length, 0.0)], stroke);
+        ui.painter().line_segment([at(0.0, 0.0), at(0.0, length)], stroke);
     }
 }
 
