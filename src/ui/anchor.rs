@@ -61,7 +61,7 @@ struct Mark {
 pub(super) fn is_known(name: &str) -> bool {
     match name.split_once('/') {
         Some(("setting", param)) => PARAMS.iter().any(|p| p.name == param),
-        Some(("curve", title)) => text::CHARTS.iter().any(|chart| chart.title == title),
+        Some(("curve", title)) => text::charts::CHARTS.iter().any(|chart| chart.title == title),
         Some(_) => false,
         None => ANCHORS.contains(&name),
     }

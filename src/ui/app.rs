@@ -36,6 +36,7 @@ pub struct App {
 #[serde(default)]
 pub struct Remembered {
     desk: Option<Desk>,
+    curves: curves::Choices,
 }
 
 /// How another engine is to be started after a failure.
@@ -54,7 +55,9 @@ impl App {
         let mut bar = Bar::default();
         bar.total = controls.count("updates");
         let desk = Desk::restored(remembered.desk);
-        let (gallery, curves, log, restart, recorded, keys, begun) = Default::default();
+        let mut curves = curves::Pane::default();
+        curves.choices = remembered.curves;
+        let (gallery, log, restart, recorded, keys, begun) = Default::default();
         Self { desk, bar, controls, gallery, curves, log, restart, recorded, keys, begun }
     }
 
@@ -76,7 +79,7 @@ impl App {
 
     /// What is to be remembered until the next start.
     pub fn remember(&self) -> Remembered {
-        Remembered { desk: Some(self.desk.clone()) }
+        Remembered { desk: Some(self.desk.clone()), curves: self.curves.choices.clone() }
     }
 
     /// How to start another engine, once after the user has asked for one.
@@ -124,9 +127,8 @@ impl App {
             Event::Update { update, metrics } => {
                 self.bar.completed(update, metrics.get("step_time").copied());
             }
-            Event::Evaluation { update, metrics, protocol } => {
+            Event::Evaluation { update, metrics, .. } => {
                 say(Weight::Notice, text::evaluated(update, &measures(&metrics)));
-                self.curves.protocol = protocol;
                 self.bar.evaluating = false;
             }
             Event::Changed { name, value } => {
@@ -140,6 +142,7 @@ impl App {
                 self.begun = Some(folder);
                 self.controls.replace(*config);
                 self.gallery.clear();
+                self.curves.history.truncate(update);
                 (self.bar.total, self.bar.update) = (self.controls.count("updates"), update);
                 self.bar.phase = None;
                 self.bar.time_anew();
@@ -221,6 +224,7 @@ impl App {
             _ => gallery::Empty::Because(text::GALLERY_EMPTY_HELP),
         };
         gallery.revalue(controls.config());
+        let mut sought = None;
         desk.show(ui, &|_| None, &mut |ui, place| match place {
             Place::Settings => controls.show(ui, ready, commands),
             Place::Mix => {
@@ -235,10 +239,14 @@ impl App {
                 }
                 gallery.show(ui, controls.number("lambda_fid"), empty);
             }
-            Place::Curves => curves.show(ui, |part| controls.is_paid(part)),
+            Place::Curves => sought = curves.show(ui, controls.config(), |part| controls.is_paid(part)).or(sought),
             Place::Log => log.show(ui),
             _ => {}
         });
+        if let Some(name) = sought {
+            controls.seek(name);
+            desk.open(Place::Settings);
+        }
     }
 
     /// Keys for the window itself.

@@ -172,6 +172,11 @@ impl Pane {
         });
     }
 
+    /// Shows the setting of this name.
+    pub(super) fn seek(&mut self, name: &str) {
+        self.filter = text::humanise(name);
+    }
+
     /// Draws one setting by itself, where it can be turned.
     pub(super) fn fader(&mut self, ui: &mut Ui, name: &str, commands: &mut Vec<Command>) {
         if let Ok(param) = Param::find(name) {

@@ -1,5 +1,9 @@
 //! Every word that the window shows, and how it writes numbers.
 
+pub(super) mod charts;
+pub(super) mod curves;
+pub(super) mod worked;
+
 use super::desk::Place;
 use crate::session::{Phase, Span, State};
 
@@ -113,10 +117,6 @@ pub(super) const FIXED: &str =
     "Fixed when the run starts, because the networks, the data or the run folder depend on it.";
 
 pub(super) const CURVES: &str = "Curves";
-pub(super) const CURVES_HELP: &str = "Every curve runs over the updates. Drag to move, Ctrl and scroll to zoom, all together; \
-    double-click shows everything again. Dotted lines mark updates at which a knob was turned.";
-pub(super) const NO_POINTS: &str = "no points yet";
-pub(super) const BASELINE: &str = "untouched model";
 
 pub(super) const FAILED: &str = "The run stopped";
 pub(super) const AGAIN: &str = "Start again";
@@ -124,140 +124,6 @@ pub(super) const AGAIN_HELP: &str = "Start another engine with the settings as t
     this run, or from the beginning where there is none.";
 pub(super) const ADVICE: &str = "What to do:";
 pub(super) const COPY: &str = "Copy the message";
-
-/// What a chart shows: its title, what it means and how it is measured.
-pub(super) struct Chart {
-    pub(super) title: &'static str,
-    pub(super) help: &'static str,
-    /// Metrics on it: exact names, or beginnings that end in `*`.
-    pub(super) metrics: &'static [&'static str],
-    /// Shown even while it has no points.
-    pub(super) always: bool,
-}
-
-/// The charts in the order in which they are shown. The parts of the reward follow the first one.
-pub(super) const CHARTS: &[Chart] = &[
-    Chart {
-        title: "Reward",
-        help: "Mean over the batch of the weighted sum of all instance rewards, before it is normalised inside each \
-            prompt's group.",
-        metrics: &["reward"],
-        always: true,
-    },
-    Chart {
-        title: "Held-out distance",
-        help: "Fréchet distance between features of generated and of real pictures (those that the prior learnt from, \
-            gently augmented); lower is better. No reward uses this feature network.",
-        metrics: &["eval/fd"],
-        always: true,
-    },
-    Chart {
-        title: "Diversity",
-        help: "How different the pictures of one batch are: mean cosine distance between their features. It falls \
-            when the model collapses onto a few pictures.",
-        metrics: &["diversity"],
-        always: true,
-    },
-    Chart {
-        title: "Entropy",
-        help: "How undecided the model is about the next token, as a share of the largest possible entropy, over all \
-            positions. The adaptive controller holds it near its target, that of the pretrained model.",
-        metrics: &["entropy_norm", "entropy_target"],
-        always: true,
-    },
-    Chart {
-        title: "KL to the reference",
-        help: "How far the policy has moved from the pretrained model, by the k3 estimate on the tokens written.",
-        metrics: &["kl"],
-        always: true,
-    },
-    Chart {
-        title: "Ratio",
-        help: "Probability of the written tokens under the policy now, over that before the update: in the last inner \
-            step, and before the first, where it must be 1.",
-        metrics: &["ratio", "ratio/first"],
-        always: true,
-    },
-    Chart {
-        title: "First ratio, off 1 by",
-        help: "Before the first inner step nothing has changed, so every ratio must be 1: this is the largest distance \
-            from it over all samples. More than rounding means that the loss is wrong.",
-        metrics: &["ratio/max_deviation/first"],
-        always: false,
-    },
-    Chart {
-        title: "Share clipped",
-        help: "Share of ratios that left the clipping range in the last inner step, below and above.",
-        metrics: &["clip_ratio/*"],
-        always: true,
-    },
-    Chart {
-        title: "Gradient norm",
-        help: "Length of the whole gradient before it is clipped, mean over the inner steps. Sudden peaks call for a \
-            smaller learning rate.",
-        metrics: &["grad_norm"],
-        always: true,
-    },
-    Chart {
-        title: "Entropy bonus",
-        help: "Weight of the entropy bonus in the loss, as the adaptive controller sets it.",
-        metrics: &["entropy_coef"],
-        always: false,
-    },
-    Chart {
-        title: "Rewarded distance",
-        help: "Fréchet distance in the features that the distribution reward sees, over the running moments of what \
-            was generated. Compare with the held-out distance, which nothing is paid for.",
-        metrics: &["frechet/*"],
-        always: false,
-    },
-    Chart {
-        title: "Held-out diversity",
-        help: "Mean cosine distance between pictures of the same class, in the features of the held-out network.",
-        metrics: &["eval/diversity"],
-        always: false,
-    },
-    Chart {
-        title: "Class accuracy",
-        help: "Share of generated pictures that a classifier which nothing is rewarded by takes for their class.",
-        metrics: &["eval/class_accuracy"],
-        always: false,
-    },
-    Chart {
-        title: "Precision and recall",
-        help: "Precision: share of generated pictures that look real. Recall: share of real pictures that the model \
-            can make. Both by nearest neighbours among held-out features.",
-        metrics: &["eval/precision", "eval/recall"],
-        always: false,
-    },
-    Chart {
-        title: "Density and coverage",
-        help: "Steadier forms of precision and recall: how closely real pictures surround the generated ones, and how \
-            many real pictures have a generated one near.",
-        metrics: &["eval/density", "eval/coverage"],
-        always: false,
-    },
-    Chart {
-        title: "Kernel distance",
-        help: "Kernel distance on the held-out features; lower is better. It is unbiased in the number of samples.",
-        metrics: &["eval/kid"],
-        always: false,
-    },
-    Chart {
-        title: "Effective number of pictures",
-        help: "Vendi score on the held-out features: how many clearly different pictures an evaluation holds.",
-        metrics: &["eval/vendi"],
-        always: false,
-    },
-];
-
-/// Title and meaning of the chart of one part of the reward.
-pub(super) fn reward_part(name: &str) -> (String, String) {
-    let help = format!(
-        "Mean over the batch of the reward part `{name}`, as measured, before its weight and before it is normalised."
-    );
-    (format!("Reward: {}", humanise(name)), help)
-}
 
 /// `learning_rate` as a reader would write it: `Learning rate`.
 pub(super) fn humanise(name: &str) -> String {
