@@ -19,5 +19,11 @@ pub(super) fn gallery_of(rollouts: &Rollouts, rewards: &[&str], classes: &[Strin
         class: members[0],
         samples: (0..members.len()).map(|i| sample(g * group + i)).collect(),
     });
-    Gallery { update: rollouts.update, side: rollouts.side, tokens: rollouts.written, groups: groups.collect() }
+    Gallery {
+        update: rollouts.update,
+        side: rollouts.side,
+        tokens: rollouts.written,
+        groups: groups.collect(),
+        space: None,
+    }
 }

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
+use super::space::Space;
 use crate::config::RunConfig;
 
 /// What a session starts with.
@@ -194,6 +195,9 @@ pub struct Gallery {
     pub tokens: (usize, usize),
     /// One entry per prompt.
     pub groups: Vec<Group>,
+    /// Where the pictures lie among the real ones; `None` until they are scored.
+    #[serde(default)]
+    pub space: Option<Space>,
 }
 
 /// The samples of one prompt, which are compared with each other.

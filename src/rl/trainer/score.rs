@@ -65,6 +65,8 @@ impl Trainer {
             advantages: (0..n).map(advantage).collect(),
             scores,
             loo_fid,
+            distance: moments.as_ref().and_then(|m| self.loo.distance_of(m).ok()),
+            features: features.chunks(width).map(<[_]>::to_vec).collect(),
         };
         self.stage = Stage::OldLogProb(Box::new(Scored { tokens, classes, instance, distribution, moments, metrics }));
         Ok(Advance { phase: Phase::Reward, done: (1, 1), outcome: Outcome::Scored(Box::new(rollouts)) })

@@ -288,10 +288,12 @@ impl Engine {
         Ok(())
     }
 
-    fn show(&self, rollouts: &Rollouts) {
+    fn show(&mut self, rollouts: &Rollouts) {
+        let space = self.studio.scene.space_of(rollouts, self.studio.trainer.config());
         let (trainer, classes) = (&self.studio.trainer, &self.studio.pictures.class_names);
         let group = trainer.config().num_generations.max(1) as usize;
-        self.gallery.put(gallery_of(rollouts, &trainer.rewards().names(), classes, group));
+        let gallery = gallery_of(rollouts, &trainer.rewards().names(), classes, group);
+        self.gallery.put(Gallery { space, ..gallery });
     }
 }
 
