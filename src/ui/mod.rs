@@ -9,6 +9,7 @@ mod controls;
 mod curves;
 mod gallery;
 mod log;
+mod space;
 mod text;
 pub mod theme;
 
