@@ -40,7 +40,7 @@ pub(super) struct Touched {
     pub(super) hovered: Option<Spot>,
     /// Clicked, or reached by the keyboard, in this frame.
     pub(super) clicked: Option<Spot>,
-    /// A click beside all samples: nothing is selected any more.
+    /// A click beside all samples, or the key Escape: nothing is selected any more.
     pub(super) cleared: bool,
 }
 
@@ -57,6 +57,8 @@ pub(super) struct Pane {
     drawn: Glide<5>,
     pictures: bool,
     chosen: Option<Spot>,
+    /// A key chose it: a pointer that rests on another sample does not count until it moves.
+    keyed: bool,
     /// Under the pointer in the card.
     pointed: Option<Spot>,
     /// Said to be under the pointer in the last frame: it is not news when it comes back from elsewhere.
@@ -116,8 +118,8 @@ impl Pane {
         let beside = room.x > 620.0 && room.x > 1.25 * room.y;
         let card = match (beside, room.x > card::WIDE) {
             (true, _) => vec2(256.0, room.y),
-            (false, true) => vec2(room.x, 168.0_f32.min(0.45 * room.y)),
-            (false, false) => vec2(room.x, 228.0_f32.min(0.45 * room.y)),
+            (false, true) => vec2(room.x, 192.0_f32.min(0.45 * room.y)),
+            (false, false) => vec2(room.x, 300.0_f32.min(0.5 * room.y)),
         };
         let gap = ui.spacing().item_spacing;
         let plot = if beside { vec2(room.x - card.x - gap.x, room.y) } else { vec2(room.x, room.y - card.y - gap.y) };
@@ -165,7 +167,9 @@ impl Pane {
             let nearest = (0..batch.spots.len()).filter_map(near).min_by(|a, b| a.1.total_cmp(&b.1));
             nearest.filter(|(_, distance)| *distance <= reach).map(|(i, _)| i)
         };
-        let hovered = response.hover_pos().filter(|at| inner.contains(*at)).and_then(under);
+        self.keyed &= ui.input(|input| input.pointer.delta() == Vec2::ZERO);
+        let pointer = response.hover_pos().filter(|at| inner.contains(*at) && !self.keyed);
+        let hovered = pointer.and_then(under);
         let mut touched = Touched { hovered: hovered.map(|i| batch.spots[i]), ..Touched::default() };
         if response.clicked() {
             response.request_focus();
@@ -174,7 +178,11 @@ impl Pane {
         }
         if let Some(i) = self.arrow(ui, batch, response) {
             touched.clicked = Some(batch.spots[i]);
+            (self.keyed, touched.hovered) = (true, None);
         }
+        let hovered = hovered.filter(|_| !self.keyed);
+        let lets_go = response.has_focus() && self.chosen.is_some();
+        touched.cleared |= lets_go && ui.input_mut(|input| input.consume_key(Modifiers::NONE, Key::Escape));
         let chosen = if touched.clicked.is_some() || touched.cleared { touched.clicked } else { self.chosen };
         // The card goes on showing the batch while one points at a picture in it.
         let active = hovered.or_else(|| batch.index(chosen));
@@ -203,7 +211,8 @@ impl Pane {
         if !response.has_focus() {
             return None;
         }
-        let arrows = EventFilter { horizontal_arrows: true, vertical_arrows: true, ..EventFilter::default() };
+        let escape = self.chosen.is_some();
+        let arrows = EventFilter { horizontal_arrows: true, vertical_arrows: true, escape, ..EventFilter::default() };
         ui.memory_mut(|memory| memory.set_focus_lock_filter(response.id, arrows));
         let keys = [Key::ArrowRight, Key::ArrowLeft, Key::ArrowDown, Key::ArrowUp];
         let pressed = ui.input_mut(|input| keys.into_iter().find(|key| input.consume_key(Modifiers::NONE, *key)))?;
@@ -290,14 +299,15 @@ fn thumbnail(map: &Map, batch: &Batch) -> f32 {
 /// What is written into the picture.
 fn names(batch: &Batch, active: Option<usize>, look: &Look) -> Vec<Name> {
     let real = batch.space.reference_gaussian;
-    let name = |text: String, beside: Ellipse, away: [f64; 2], colour| Name { text, beside, away, colour };
-    let mut names = vec![name(text::REAL.into(), real, batch.all.mean, look.real)];
+    let same = |text: &str| [text, text].map(String::from);
+    let name = |text: [String; 2], beside: Ellipse, away: [f64; 2], colour| Name { text, beside, away, colour };
+    let mut names = vec![name(same(text::REAL), real, batch.all.mean, look.real)];
     match active.and_then(|i| batch.drawn_without(i)) {
         Some(without) => {
             names.push(name(text::without(batch.times), without, real.mean, look.model));
-            names.push(name(text::WITH.into(), batch.all, without.mean, look.strong));
+            names.push(name(same(text::WITH), batch.all, without.mean, look.strong));
         }
-        None => names.push(name(text::MODEL.into(), batch.all, real.mean, look.model)),
+        None => names.push(name(same(text::MODEL), batch.all, real.mean, look.model)),
     }
     names
 }
@@ -337,7 +347,7 @@ mod tests {
         )
     }
 
-    const LAST: &str = "Without it: F = 1.25700, with it: F = 1.25000, so it is paid +0.00700.";
+    const LAST: &str = "Without it: F\u{a0}=\u{a0}1.25700, with it: F\u{a0}=\u{a0}1.25000, so it is paid +0.00700.";
 
     fn figure<'a>(window: &'a Harness<'_, (Pane, Gallery, Touched)>) -> egui_kittest::Node<'a> {
         window.get_by_role(Role::Figure)
@@ -358,6 +368,9 @@ mod tests {
         assert!(window.query_by_label(LAST).is_some());
         let said = figure(&window).accesskit_node().label().unwrap_or_default();
         assert!(said.contains("Sample 4 of a picture of a bus") && said.contains(LAST), "{said}");
+        window.key_press(Key::Escape);
+        window.run_ok();
+        assert!(window.query_by_label(LAST).is_none() && window.query_by_label(text::HINT).is_some());
     }
 
     #[test]
@@ -370,6 +383,10 @@ mod tests {
         window.run_ok();
         assert_eq!(window.state().2.hovered, Some((1, 3)));
         assert!(window.query_by_label(LAST).is_some());
+        figure(&window).focus();
+        window.key_press(Key::ArrowRight);
+        window.run_ok();
+        assert_eq!(window.state().2, Touched { clicked: Some((0, 0)), ..Touched::default() }, "the pointer rests");
         window.hover_at(pos2(2.0, 2.0));
         window.run_ok();
         assert_eq!(window.state().2.hovered, None);

@@ -20,9 +20,11 @@ const SMALL: f32 = 38.0;
 const CELL: f32 = 46.0;
 /// Most samples in a row.
 const ROW: usize = 5;
+/// From this height on, in points, there are two rows of each kind.
+const TALL: f32 = 330.0;
 /// Width of a column of numbers, and of what names its lines, in points.
 const NUMBERS: f32 = 84.0;
-const NAMES: f32 = 74.0;
+const NAMES: f32 = 66.0;
 
 /// Draws the card: `active`, the sample at hand, or the batch.
 pub(super) fn show(ui: &mut Ui, batch: &Batch, active: Option<usize>, sheet: &Sheet) -> Touched {
@@ -47,15 +49,19 @@ fn summary(ui: &mut Ui, batch: &Batch, sheet: &Sheet) -> Touched {
     let mut touched = Touched::default();
     let wide = ui.available_width() > WIDE;
     let room = ui.available_width() / if wide { 2.0 } else { 1.0 };
-    let [best, worst] = batch.extremes(((room / CELL) as usize).clamp(1, ROW));
+    let columns = ((room / CELL) as usize).clamp(1, ROW);
+    let lines = if ui.available_height() > TALL { 2 } else { 1 };
+    let [best, worst] = batch.extremes(columns * lines);
     let rows = |ui: &mut Ui| {
         for (title, samples) in [(text::BEST, best), (text::WORST, worst)] {
             ui.vertical(|ui| {
                 ui.label(RichText::new(title).small().weak());
-                ui.horizontal(|ui| {
-                    ui.spacing_mut().item_spacing.x = 0.0;
-                    samples.into_iter().for_each(|i| small(ui, batch, i, sheet, &mut touched));
-                });
+                for line in samples.chunks(columns) {
+                    ui.horizontal(|ui| {
+                        ui.spacing_mut().item_spacing.x = 0.0;
+                        line.iter().for_each(|i| small(ui, batch, *i, sheet, &mut touched));
+                    });
+                }
             });
         }
     };
@@ -104,18 +110,23 @@ fn details(ui: &mut Ui, batch: &Batch, i: usize, sheet: &Sheet) {
         ui.allocate_ui_with_layout(room, Layout::top_down(Align::Min), |ui| {
             ui.set_width(room.x);
             ui.add(Label::new(RichText::new(batch.name(i)).strong()).wrap());
-            ui.label(numbers.as_ref().map_or(text::BROKEN.into(), |n| text::sentence(n, batch.space.paid)));
+            if let Some(reward) = batch.reward(i) {
+                ui.label(if reward > 0.0 { text::HELPS } else { text::HARMS });
+            }
         });
         if let (true, Some(numbers)) = (wide, &numbers) {
             ui.add_space(12.0);
             ui.vertical(|ui| table(ui, batch, i, numbers));
         }
     });
-    if let (false, Some(numbers)) = (wide, &numbers) {
-        table(ui, batch, i, numbers);
-    }
-    if let Some(reward) = batch.reward(i) {
-        ui.label(if reward > 0.0 { text::HELPS } else { text::HARMS });
+    ui.label(numbers.as_ref().map_or(text::BROKEN.into(), |numbers| text::sentence(numbers, batch.space.paid)));
+    if let Some(numbers) = &numbers {
+        if !wide {
+            table(ui, batch, i, numbers);
+        }
+        if batch.times > 1.0 {
+            ui.label(RichText::new(text::exaggerated(batch.times)).small().weak());
+        }
     }
     notes(ui, batch);
 }
@@ -133,7 +144,7 @@ fn table(ui: &mut Ui, batch: &Batch, i: usize, numbers: &[String; 3]) {
     };
     ui.scope(|ui| {
         ui.spacing_mut().interact_size.y = 16.0;
-        Grid::new("subtraction").num_columns(3).spacing([0.0, 1.0]).min_col_width(0.0).show(ui, |ui| {
+        Grid::new("subtraction").num_columns(3).spacing([2.0, 1.0]).min_col_width(0.0).show(ui, |ui| {
             ui.allocate_exact_size(vec2(NAMES, 0.0), Sense::hover());
             cell(ui, RichText::new(all).small());
             cell(ui, RichText::new(axes).small().weak());

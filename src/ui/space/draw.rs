@@ -85,10 +85,17 @@ fn mark(value: f64, step: f64) -> String {
     format!("{sign}{:.decimals$}", value.abs())
 }
 
+/// A colour farther from grey, for thin light: over dark or white it loses much of its own.
+fn vivid(colour: Color32) -> Color32 {
+    let channels = [colour.r(), colour.g(), colour.b()].map(f32::from);
+    let grey = channels.iter().sum::<f32>() / 3.0;
+    let [red, green, blue] = channels.map(|c| (grey + 1.6 * (c - grey)).clamp(0.0, 255.0) as u8);
+    Color32::from_rgb(red, green, blue)
+}
+
 /// A Gaussian as a soft light, its brightness falling as the density does.
 pub(super) fn glow(painter: &Painter, map: &Map, ellipse: &Ellipse, colour: Color32, strength: f32) {
-    let middle = map.screen(ellipse.mean);
-    let rim = map.ellipse(ellipse, 1.0);
+    let (middle, rim, colour) = (map.screen(ellipse.mean), map.ellipse(ellipse, 1.0), vivid(colour));
     let mut mesh = Mesh::default();
     mesh.colored_vertex(middle, colour.gamma_multiply(strength));
     for ring in 1..=RINGS {
@@ -157,7 +164,8 @@ pub(super) fn dust(painter: &Painter, map: &Map, points: &[[f32; 2]], look: &Loo
 
 /// A name that wants to stand beside an ellipse.
 pub(super) struct Name {
-    pub(super) text: String,
+    /// What it says, and what it says where there is less room.
+    pub(super) text: [String; 2],
     pub(super) beside: Ellipse,
     /// What it should keep away from.
     pub(super) away: [f64; 2],
@@ -169,22 +177,24 @@ pub(super) struct Name {
 pub(super) fn names(painter: &Painter, map: &Map, names: &[Name], taken: &[Rect], look: &Look) {
     let mut taken = taken.to_vec();
     for name in names {
-        let galley = painter.layout_no_wrap(name.text.clone(), FontId::proportional(12.0), name.colour);
-        let size = galley.size() + vec2(10.0, 4.0);
         let (mean, away) = (map.screen(name.beside.mean), map.screen(name.away));
-        let place = |corner: Pos2| {
-            // The box touches the rim from outside, on the side that looks away from the mean.
-            let out = (corner - mean).normalized();
-            let centre = corner + out * 6.0 + vec2(out.x * size.x, out.y * size.y) * 0.5;
-            Rect::from_center_size(centre, size)
-        };
-        let free =
-            |rect: &Rect| map.rect.shrink(4.0).contains_rect(*rect) && !taken.iter().any(|t| t.intersects(*rect));
         let rim = map.ellipse(&name.beside, 2.0);
-        let distance = |rect: &Rect| (rect.center() - away).length();
-        let best = rim.into_iter().map(place).filter(free).max_by(|a, b| distance(a).total_cmp(&distance(b)));
-        let Some(rect) = best else { continue };
-        painter.rect(rect, 4.0, look.back.gamma_multiply(0.8), Stroke::NONE, StrokeKind::Inside);
+        let placed = name.text.iter().find_map(|text| {
+            let galley = painter.layout_no_wrap(text.clone(), FontId::proportional(12.0), name.colour);
+            let size = galley.size() + vec2(10.0, 4.0);
+            let place = |corner: &Pos2| {
+                // The box touches the rim from outside, on the side that looks away from the mean.
+                let out = (*corner - mean).normalized();
+                Rect::from_center_size(*corner + out * 6.0 + 0.5 * out * size, size)
+            };
+            let room = map.rect.shrink(4.0);
+            let free = |rect: &Rect| room.contains_rect(*rect) && !taken.iter().any(|t| t.intersects(*rect));
+            let distance = |rect: &Rect| (rect.center() - away).length();
+            let best = rim.iter().map(place).filter(free).max_by(|a, b| distance(a).total_cmp(&distance(b)));
+            best.map(|rect| (rect, galley))
+        });
+        let Some((rect, galley)) = placed else { continue };
+        painter.rect_filled(rect, 4.0, look.back.gamma_multiply(0.8));
         painter.galley(rect.min + vec2(5.0, 2.0), galley, name.colour);
         taken.push(rect);
     }

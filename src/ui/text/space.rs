@@ -33,8 +33,8 @@ pub(in crate::ui) const WITHOUT: &str = "Without it";
 pub(in crate::ui) const DIFFERENCE: &str = "Reward";
 pub(in crate::ui) const BEST: &str = "Help most";
 pub(in crate::ui) const WORST: &str = "Harm most";
-pub(in crate::ui) const HINT: &str =
-    "Point at a sample to leave it out. Click keeps it; arrow keys go from one to the next.";
+pub(in crate::ui) const HINT: &str = "Point at a sample to leave it out. Click keeps it, Esc lets go; \
+    arrow keys lead from one to the next.";
 pub(in crate::ui) const RESUMED: &str = "The run went on from a checkpoint: in this picture the model's Gaussian begins \
     with this batch. The rewards do not.";
 pub(in crate::ui) const MEASURED: &str = "The reward is only measured in this run: its weight is 0.";
@@ -53,20 +53,28 @@ pub(in crate::ui) fn axis(number: usize, share: f64) -> String {
     format!("Axis {number}: {} of the variance", percent(share))
 }
 
-/// Label of the ellipse without a picture.
-pub(in crate::ui) fn without(times: f64) -> String {
-    if times > 1.0 { format!("{WITHOUT}, change drawn {times}×") } else { WITHOUT.into() }
+/// Label of the ellipse without a picture, and a shorter one.
+pub(in crate::ui) fn without(times: f64) -> [String; 2] {
+    let long = if times > 1.0 { format!("{WITHOUT}, change drawn {times}×") } else { WITHOUT.into() };
+    [long, WITHOUT.into()]
+}
+
+/// How much larger than it is a change is drawn.
+pub(in crate::ui) fn exaggerated(times: f64) -> String {
+    format!(
+        "Dashed: the model's Gaussian with it. Solid: without it, the change drawn {times} times as large as it is."
+    )
 }
 
 /// Heads of the two columns: where the distances are measured.
 pub(in crate::ui) fn measured_in(features: usize) -> [String; 2] {
-    [format!("All {features} features"), "These 2 axes".into()]
+    [format!("{features} features"), "2 axes".into()]
 }
 
 /// How a reward arises, in one sentence.
 pub(in crate::ui) fn sentence([without, with, reward]: &[String; 3], paid: bool) -> String {
     let verb = if paid { "it is paid" } else { "its reward is" };
-    format!("Without it: F = {without}, with it: F = {with}, so {verb} {reward}.")
+    format!("Without it: F\u{a0}=\u{a0}{without}, with it: F\u{a0}=\u{a0}{with}, so {verb} {reward}.")
 }
 
 /// What the whole batch does.
@@ -74,7 +82,7 @@ pub(in crate::ui) fn summary(space: &Space) -> String {
     let rewards = || space.samples.iter().flatten().map(|place| place.reward);
     let (helpful, count) = (rewards().filter(|reward| *reward > 0.0).count(), rewards().count());
     format!(
-        "Distance of the model's pictures from the real ones: F = {}. {helpful} of {count} samples bring it down.",
+        "Distance of the model's pictures from the real ones: F\u{a0}=\u{a0}{}. {helpful} of {count} samples bring it down.",
         super::number(space.distance)
     )
 }
@@ -98,8 +106,8 @@ pub(in crate::ui) fn described(space: &Space, selected: Option<&str>) -> String 
 
 /// A reward in two digits.
 pub(in crate::ui) fn reward(value: f64) -> String {
-    let unit = 10f64.powf(value.abs().max(1e-12).log10().floor() - 1.0);
-    super::signed((value / unit).round() * unit)
+    let decimals = (1.0 - value.abs().max(1e-9).log10().floor()).clamp(0.0, 9.0) as usize;
+    format!("{}{:.decimals$}", if value < 0.0 { "−" } else { "+" }, value.abs())
 }
 
 fn percent(share: f64) -> String {
@@ -125,10 +133,11 @@ mod tests {
         assert_eq!(subtraction(12.34879, 12.345673), ["12.34879", "12.34567", "+0.00312"]);
         assert_eq!(subtraction(1.0, 3.5), ["1.00", "3.50", "−2.50"]);
         assert_eq!(subtraction(1.0, 1.0)[2], "+0.0000");
+        assert_eq!([0.00501, -0.0021, 12.3].map(reward), ["+0.0050", "−0.0021", "+12"]);
         let [without, with, reward] = subtraction(0.5, 0.25);
         assert_eq!(
             sentence(&[without, with, reward], true),
-            "Without it: F = 0.500, with it: F = 0.250, so it is paid +0.250."
+            "Without it: F\u{a0}=\u{a0}0.500, with it: F\u{a0}=\u{a0}0.250, so it is paid +0.250."
         );
     }
 }
