@@ -373,3 +373,21 @@ fn resuming_nothing_says_what_to_do() {
     };
     assert!(failed.contains("--resume"), "{failed}");
 }
+
+#[test]
+fn a_scored_batch_is_shown_among_the_real_pictures() {
+    let session = start(options(None));
+    until(&session, State::Paused);
+    session.send(Command::Step(Span::Update));
+    let (_, metrics) = next_update(&session);
+    let gallery = session.gallery.take().expect("pictures");
+    let space = gallery.space.expect("scored");
+    let pictures: Vec<_> = gallery.groups.iter().flat_map(|group| &group.samples).collect();
+    assert_eq!((space.update, space.samples.len()), (1, pictures.len()));
+    assert!(space.before.is_some() && !space.reference.is_empty());
+    assert_eq!(space.distance, metrics["frechet/rewarded"]);
+    for (place, picture) in space.samples.iter().zip(pictures) {
+        let paid = picture.rewards.iter().find(|(name, _)| name == "loo_fid").map(|(_, reward)| *reward);
+        assert_eq!(place.map(|place| place.reward), paid);
+    }
+}

@@ -83,6 +83,7 @@ fn gallery() -> Gallery {
         side: 32,
         tokens: (64, 64),
         groups: vec![group("a photo of a cat"), group("a photo of a bus")],
+        space: None,
     }
 }
 

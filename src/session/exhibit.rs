@@ -4,6 +4,7 @@ use anyhow::Result;
 
 use super::protocol::{Gallery, Group, Sample};
 use super::slot::Slot;
+use super::space::Space;
 use crate::data::prompts::class_prompt;
 use crate::gpu::texture::{Atlas, Easel};
 use crate::rl::trainer::{Decoded, Rollouts};
@@ -52,6 +53,7 @@ impl Painter {
     pub(super) fn hang(
         &mut self,
         mut rollouts: Rollouts,
+        space: Option<Space>,
         rewards: &[&str],
         classes: &[String],
         group: usize,
@@ -63,7 +65,7 @@ impl Painter {
                 rollouts.pictures = pollster::block_on(decoded.read())?;
             }
         }
-        let gallery = gallery_of(&rollouts, rewards, classes, group);
+        let gallery = Gallery { space, ..gallery_of(&rollouts, rewards, classes, group) };
         self.wall.newest.put(Exhibit { gallery, atlas });
         Ok(notice)
     }
@@ -98,7 +100,13 @@ fn gallery_of(rollouts: &Rollouts, rewards: &[&str], classes: &[String], group: 
         class: members[0],
         samples: (0..members.len()).map(|i| sample(g * group + i)).collect(),
     });
-    Gallery { update: rollouts.update, side: rollouts.side, tokens: rollouts.written, groups: groups.collect() }
+    Gallery {
+        update: rollouts.update,
+        side: rollouts.side,
+        tokens: rollouts.written,
+        groups: groups.collect(),
+        space: None,
+    }
 }
 
 #[cfg(test)]
@@ -115,7 +123,7 @@ mod tests {
 
     fn hung(wall: &Wall, painter: &mut Painter, device: &Device) -> (Exhibit, Option<String>) {
         let classes = ["cat".to_string(), "bus".to_string()];
-        let notice = painter.hang(half_written(device), &[], &classes, 2).expect("hung");
+        let notice = painter.hang(half_written(device), None, &[], &classes, 2).expect("hung");
         (wall.newest.take().expect("an exhibit"), notice)
     }
 

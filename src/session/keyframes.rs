@@ -3,23 +3,32 @@
 
 use std::collections::BTreeMap;
 
+use super::space::Ellipse;
 use crate::config::RunConfig;
 use crate::rl::trainer::TrainerState;
 
 /// Memory for keyframes, in bytes; older ones give way first, so that they lie the closer the newer they are.
 pub const BUDGET: usize = 400 << 20;
 
+/// Everything that an update leaves behind.
+#[derive(Clone)]
+pub(super) struct Moment {
+    pub(super) config: RunConfig,
+    pub(super) state: TrainerState,
+    /// The average of the model's pictures in the plane that is shown.
+    pub(super) average: Option<Ellipse>,
+}
+
 /// The state after one update.
 struct Frame {
-    config: RunConfig,
-    state: TrainerState,
+    moment: Moment,
     /// A knob was turned in the midst of this update: replaying would turn it at the update's start instead.
     pinned: bool,
 }
 
 impl Frame {
     fn bytes(&self) -> usize {
-        self.state.policy.len() + self.state.optimizer.len()
+        self.moment.state.policy.len() + self.moment.state.optimizer.len()
     }
 }
 
@@ -48,9 +57,9 @@ impl Keyframes {
     }
 
     /// Keeps the state after an update.
-    pub(super) fn keep(&mut self, config: &RunConfig, state: TrainerState) {
+    pub(super) fn keep(&mut self, moment: Moment) {
         let pinned = std::mem::take(&mut self.pin);
-        self.frames.insert(state.update, Frame { config: config.clone(), state, pinned });
+        self.frames.insert(moment.state.update, Frame { moment, pinned });
         self.thin();
     }
 
@@ -65,9 +74,9 @@ impl Keyframes {
         self.frames.keys().copied().collect()
     }
 
-    /// The newest keyframe not after `update`: settings and state.
-    pub(super) fn before(&self, update: u64) -> Option<(RunConfig, TrainerState)> {
-        self.frames.range(..=update).next_back().map(|(_, frame)| (frame.config.clone(), frame.state.clone()))
+    /// The newest keyframe not after `update`.
+    pub(super) fn before(&self, update: u64) -> Option<Moment> {
+        self.frames.range(..=update).next_back().map(|(_, frame)| frame.moment.clone())
     }
 
     /// What was turned after exactly `update` updates.
@@ -104,22 +113,23 @@ mod tests {
     use super::*;
     use crate::reward::moments::{Cov, Moments};
 
-    fn state(update: u64) -> TrainerState {
+    fn moment(update: u64) -> Moment {
         let moments = Moments { mean: vec![0.0], cov: Cov::Diagonal(vec![1.0]) };
-        TrainerState { update, policy: vec![0; 60], optimizer: vec![0; 40], moments, entropy_measured: 0.7 }
+        let state = TrainerState { update, policy: vec![0; 60], optimizer: vec![0; 40], moments, entropy_measured: 0.7 };
+        Moment { config: RunConfig::default(), state, average: None }
     }
 
     #[test]
     fn keyframes_fit_their_budget_and_lie_closer_the_newer_they_are() {
         let mut frames = Keyframes::new(1200);
         for update in 0..=200 {
-            frames.keep(&RunConfig::default(), state(update));
+            frames.keep(moment(update));
         }
         let updates = frames.updates();
         assert_eq!((updates.len(), updates[0], updates[11]), (12, 0, 200));
         let gap = |w: &[u64]| w[1] - w[0];
         assert!(gap(&updates[10..]) <= 3 && gap(&updates[..2]) > 20, "{updates:?}");
-        assert_eq!(frames.before(150).map(|(_, state)| state.update <= 150), Some(true));
+        assert_eq!(frames.before(150).map(|moment| moment.state.update <= 150), Some(true));
     }
 
     #[test]
@@ -129,7 +139,7 @@ mod tests {
             if update == 30 {
                 frames.turned(29, true, "beta", "0");
             }
-            frames.keep(&RunConfig::default(), state(update));
+            frames.keep(moment(update));
         }
         assert!(frames.updates().contains(&30));
         assert_eq!(frames.turns(29).len(), 1);

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 
 use super::keyframes::BUDGET;
+use super::space::Space;
 use crate::config::RunConfig;
 pub use crate::rl::trainer::Phase;
 
@@ -217,6 +218,9 @@ pub struct Gallery {
     pub tokens: (usize, usize),
     /// One entry per prompt.
     pub groups: Vec<Group>,
+    /// Where the pictures lie among the real ones; `None` until they are scored.
+    #[serde(default)]
+    pub space: Option<Space>,
 }
 
 /// The samples of one prompt, which are compared with each other.

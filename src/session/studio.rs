@@ -12,6 +12,7 @@ use super::evaluate::{Evaluation, Evaluator, Request};
 use super::origin::Origin;
 use super::protocol::Options;
 use super::record::Record;
+use super::space::Scene;
 use crate::config::{Param, RunConfig};
 use crate::data::grid::rgb_pictures;
 use crate::data::{AugmentConfig, Pictures, Split};
@@ -57,6 +58,8 @@ pub struct Studio {
     pub split: Split,
     /// The trainer, at the update where the run stands.
     pub trainer: Trainer,
+    /// The plane in which the pictures are shown among the real ones.
+    pub scene: Scene,
     /// Where the pictures and networks are from.
     pub origin: Origin,
     /// Seconds that the run had been going before this session.
@@ -125,8 +128,10 @@ impl Studio {
         };
         let full = config.loo_fid_form == "full";
         let mut loo = LooFid::new(moments(&reference, full)?, moments(&bootstrap, full)?, config.ema_beta)?;
+        let mut scene = Scene::new(&reference, resumed.is_none().then_some(&bootstrap))?;
         if config.quirk_ema_half_mass {
             loo = loo.with_half_mass();
+            scene = scene.with_half_mass(config.ema_beta);
         }
         let mut trainer = Trainer::new(config, family, device, pictures.class_names.clone(), loo, entropy);
         let mut seconds = 0.0;
@@ -138,6 +143,7 @@ impl Studio {
             pictures,
             split,
             trainer,
+            scene,
             origin,
             seconds,
             changed,

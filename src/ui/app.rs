@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::bar::Bar;
 use super::desk::{Desk, Place};
 use super::log::{Failure, Weight};
-use super::{controls, curves, gallery, log, mix, text, theme};
+use super::{controls, curves, gallery, log, mix, space, text, theme};
 use crate::config::RunConfig;
 use crate::session::recording::Recording;
 use crate::session::{Command, Event, Gallery, History, Metrics, State};
@@ -20,7 +20,12 @@ pub struct App {
     controls: controls::Pane,
     gallery: gallery::Pane,
     curves: curves::Pane,
+    space: space::Pane,
     log: log::Pane,
+    /// The sample that the user chose: its group, and its place in it.
+    selected: Option<(usize, usize)>,
+    /// The sample pointed at in another pane.
+    pointed: Option<(usize, usize)>,
     /// The user wants another engine after a failure.
     restart: bool,
     /// What is shown is a recording, made so; nothing has been measured here yet.
@@ -57,8 +62,9 @@ impl App {
         let desk = Desk::restored(remembered.desk);
         let mut curves = curves::Pane::default();
         curves.choices = remembered.curves;
-        let (gallery, log, restart, recorded, keys, begun) = Default::default();
-        Self { desk, bar, controls, gallery, curves, log, restart, recorded, keys, begun }
+        let (gallery, space, log, selected, pointed) = Default::default();
+        let (restart, recorded, keys, begun) = Default::default();
+        Self { desk, bar, controls, gallery, curves, space, log, selected, pointed, restart, recorded, keys, begun }
     }
 
     /// Shows a recorded run until the engine makes one of its own.
@@ -74,6 +80,7 @@ impl App {
         if self.recorded.take().is_some() {
             self.curves.clear();
             self.gallery.clear();
+            self.space.clear();
         }
     }
 
@@ -142,6 +149,7 @@ impl App {
                 self.begun = Some(folder);
                 self.controls.replace(*config);
                 self.gallery.clear();
+                self.space.clear();
                 self.curves.history.truncate(update);
                 (self.bar.total, self.bar.update) = (self.controls.count("updates"), update);
                 self.bar.phase = None;
@@ -166,6 +174,7 @@ impl App {
             self.recorded = None;
             self.curves.clear();
             self.gallery.clear();
+            self.space.clear();
         }
         self.log.failure = None;
         (self.bar.total, self.bar.update) = (self.controls.count("updates"), update);
@@ -189,6 +198,7 @@ impl App {
             self.recorded = None;
             self.curves.clear();
             self.gallery.clear();
+            self.space.clear();
         }
         if self.bar.failed {
             commands.clear(); // nobody listens
@@ -214,7 +224,7 @@ impl App {
 
     /// Everything below the bar.
     fn panes(&mut self, ui: &mut Ui, commands: &mut Vec<Command>) {
-        let Self { desk, bar, controls, gallery, curves, log, recorded, .. } = self;
+        let Self { desk, bar, controls, gallery, curves, space, log, selected, recorded, .. } = self;
         // After a failure settings may be turned too: they are what another start is made with.
         let ready = bar.is_ready() || bar.failed;
         let empty = match bar.state {
@@ -224,7 +234,7 @@ impl App {
             _ => gallery::Empty::Because(text::GALLERY_EMPTY_HELP),
         };
         gallery.revalue(controls.config());
-        let mut sought = None;
+        let (mut sought, mut pointed, mut picked) = (None, None, None);
         desk.show(ui, &|_| None, &mut |ui, place| match place {
             Place::Settings => controls.show(ui, ready, commands),
             Place::Mix => {
@@ -240,9 +250,19 @@ impl App {
                 gallery.show(ui, controls.number("lambda_fid"), empty);
             }
             Place::Curves => sought = curves.show(ui, controls.config(), |part| controls.is_paid(part)).or(sought),
+            Place::Space => {
+                let touched = space.show(ui, gallery.gallery(), *selected);
+                if touched.cleared {
+                    *selected = None;
+                }
+                pointed = touched.hovered.or(pointed);
+                picked = touched.clicked.or(picked);
+            }
             Place::Log => log.show(ui),
             _ => {}
         });
+        self.pointed = pointed;
+        self.selected = picked.or(self.selected);
         if let Some(name) = sought {
             controls.seek(name);
             desk.open(Place::Settings);

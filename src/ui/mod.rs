@@ -13,6 +13,7 @@ mod gallery;
 mod log;
 mod mix;
 mod pictures;
+mod space;
 mod text;
 pub mod theme;
 mod timeline;

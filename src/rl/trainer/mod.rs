@@ -96,6 +96,10 @@ pub struct Rollouts {
     pub loo_fid: Vec<f64>,
     /// Instance and distribution advantage of each picture.
     pub advantages: Vec<(f64, f64)>,
+    /// Features of each picture, as LOO-FID sees them; those of a broken picture may not be finite.
+    pub features: Vec<Vec<f64>>,
+    /// LOO-FID's distance from the reference with all of these pictures in the average; `None` until they are scored.
+    pub distance: Option<f64>,
 }
 
 /// The four phases of an update in order, as the authors' code logs them, so that speeds compare line by line.

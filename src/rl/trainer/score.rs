@@ -52,6 +52,8 @@ impl Trainer {
             advantages: vec![],
             scores,
             loo_fid,
+            distance: moments.as_ref().and_then(|m| self.loo.distance_of(m).ok()),
+            features: features.chunks(width).map(<[_]>::to_vec).collect(),
         };
         let outcome = Outcome::Scored(Box::new(shown.clone()));
         self.stage = Stage::Advantage(Box::new(Scored { tokens, prompts, moments, metrics, shown }));

@@ -35,6 +35,7 @@ impl Engine {
 
     /// Everything that is due after an update.
     pub(super) fn complete(&mut self, update: u64, metrics: Metrics) -> Result<()> {
+        self.studio.scene.commit();
         for (name, what) in [
             ("samples_skipped", "samples had a reward that is not finite and were left out"),
             ("updates_skipped", "gradients were not finite and were not applied"),

@@ -319,9 +319,10 @@ impl Engine {
     }
 
     fn show(&mut self, rollouts: Rollouts) -> Result<()> {
+        let space = self.studio.scene.space_of(&rollouts, self.studio.trainer.config());
         let (trainer, classes) = (&self.studio.trainer, &self.studio.pictures.class_names);
         let group = trainer.config().num_generations.max(1) as usize;
-        let notice = self.painter.hang(rollouts, &trainer.rewards().names(), classes, group)?;
+        let notice = self.painter.hang(rollouts, space, &trainer.rewards().names(), classes, group)?;
         notice.into_iter().for_each(|line| self.say(Event::Notice(line)));
         Ok(())
     }

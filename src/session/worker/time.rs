@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 
 use anyhow::Result;
 
-use super::super::keyframes::Keyframes;
+use super::super::keyframes::{Keyframes, Moment};
 use super::super::protocol::{Command, Event, Phase, Span};
 use super::{Engine, Pace};
 use crate::platform::files::unused_folder;
@@ -57,7 +57,8 @@ impl Engine {
     pub(super) fn keep_frame(&mut self) -> Result<()> {
         if self.options.watched {
             let trainer = &self.studio.trainer;
-            self.time.keyframes.keep(trainer.config(), trainer.state()?);
+            let (config, state, average) = (trainer.config().clone(), trainer.state()?, self.studio.scene.average());
+            self.time.keyframes.keep(Moment { config, state, average });
             self.say(Event::Keyframes(self.time.keyframes.updates()));
         }
         Ok(())
@@ -67,7 +68,7 @@ impl Engine {
     pub(super) fn rewind(&mut self, to: u64) -> Result<()> {
         self.finish_update()?;
         let trainer = &self.studio.trainer;
-        let (config, state) = match self.time.keyframes.before(to) {
+        let Moment { config, state, average } = match self.time.keyframes.before(to) {
             Some(found) if to <= trainer.update() => found,
             _ => {
                 let why = format!("there is no way back to update {to}: it was not made while the window was open");
@@ -86,6 +87,7 @@ impl Engine {
         }
         self.studio.trainer.set_config(config);
         self.studio.trainer.restore(state)?;
+        self.studio.scene.restore(average);
         self.go(Pace::Replaying(to));
         if self.studio.trainer.update() < to {
             let from = self.studio.trainer.update() + 1;
@@ -109,6 +111,7 @@ impl Engine {
 
     /// An update has been made again.
     pub(super) fn replayed(&mut self, to: u64) -> Result<()> {
+        self.studio.scene.commit();
         if self.studio.trainer.update() < to {
             return self.replay_turns();
         }

@@ -2,6 +2,7 @@
 
 pub(super) mod charts;
 pub(super) mod curves;
+pub(super) mod space;
 pub(super) mod worked;
 
 use super::desk::Place;
