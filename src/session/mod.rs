@@ -9,6 +9,7 @@ pub mod evaluate;
 mod exhibit;
 pub mod handle;
 pub mod history;
+pub mod inspect;
 pub mod origin;
 pub mod pretraining;
 pub mod protocol;
@@ -20,4 +21,5 @@ mod worker;
 
 pub use handle::{DrawSetup, Session, start, start_for_window};
 pub use history::History;
+pub use inspect::{Inspection, Question, Version};
 pub use protocol::{Command, Event, Gallery, Group, Metrics, Options, Phase, Sample, Span, State};

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
+use super::inspect::{Inspection, Question};
 use crate::config::RunConfig;
 
 /// What a session starts with.
@@ -53,6 +54,8 @@ pub enum Command {
     Evaluate,
     /// Write a checkpoint now.
     Save,
+    /// Look closely at one sample; the run does not notice.
+    Inspect(Question),
     /// Save and end.
     Quit,
 }
@@ -169,6 +172,15 @@ pub enum Event {
     Saved {
         /// Where.
         path: PathBuf,
+    },
+    /// A sample was looked at.
+    Inspected(Box<Inspection>),
+    /// A question about a sample has no answer; the run goes on.
+    NotInspected {
+        /// What was asked.
+        question: Question,
+        /// Why there is no answer.
+        why: String,
     },
     /// Something to know; the run goes on.
     Notice(String),

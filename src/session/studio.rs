@@ -9,6 +9,7 @@ use burn::prelude::*;
 
 use super::checkpoint::{self, Saved};
 use super::evaluate::{Evaluation, Evaluator, Request};
+use super::inspect::Inspector;
 use super::origin::Origin;
 use super::protocol::Options;
 use super::record::Record;
@@ -66,6 +67,7 @@ pub struct Studio {
     /// Sentences to tell the user.
     pub notices: Vec<String>,
     evaluator: Option<Evaluator>,
+    pub(super) inspector: Inspector,
     device: Device,
 }
 
@@ -143,6 +145,7 @@ impl Studio {
             changed,
             notices,
             evaluator: None,
+            inspector: Inspector::default(),
             device: device.clone(),
         })
     }

@@ -66,8 +66,9 @@ impl Trainer {
                 keys.push(update.fold(purpose::TOKENS).fold(prompt as u64).fold(sample as u64));
             }
         }
-        let rollout = Rollout::new(&self.acting, &classes, keys, rollout_sampling(&self.config), &self.device);
-        self.write(Writing { rollout, prompts: Prompts { classes, group } }).await
+        let sampling = rollout_sampling(&self.config);
+        let rollout = Rollout::new(&self.acting, &classes, keys.clone(), sampling, &self.device);
+        self.write(Writing { rollout, prompts: Prompts { classes, group, keys, sampling } }).await
     }
 
     /// Writes the next token of every sequence; after the last one decodes the pictures. One readback in all.

@@ -5,6 +5,7 @@
 //! same arithmetic with the same random numbers.
 
 mod generate;
+mod inspect;
 mod optimise;
 mod score;
 
@@ -15,17 +16,20 @@ use burn::prelude::*;
 use thiserror::Error;
 
 pub use generate::{allowed_classes, decode_levels, rollout_sampling};
+pub use inspect::{Pushes, Reading, Specimen};
 pub use optimise::teacher_forced;
 
 use super::advantage::{AdvantageError, Advantages};
 use super::grpo;
 use super::rollout::Rollout;
+use super::sampling::SamplingConfig;
 use crate::config::RunConfig;
 use crate::gpu::read::ReadError;
 use crate::metrics::MetricError;
 use crate::model::family::Family;
 use crate::model::transformer::Transformer;
 use crate::platform::clock::Stopwatch;
+use crate::platform::rng::Key;
 use crate::reward::loo_fid::{LooFid, LooFidError};
 use crate::reward::mix::InstanceRewards;
 use crate::reward::moments::Moments;
@@ -158,6 +162,10 @@ struct Prompts {
     classes: Vec<usize>,
     /// Samples per prompt.
     group: usize,
+    /// The random numbers of each sample.
+    keys: Vec<Key>,
+    /// How the samples are drawn.
+    sampling: SamplingConfig,
 }
 
 /// Sequences being written.
@@ -216,6 +224,8 @@ pub struct Trainer {
     entropy_measured: f64,
     update: u64,
     stage: Stage,
+    /// The newest batch that was scored, for looking at.
+    newest: Option<inspect::Newest>,
     /// Seconds of work in each phase of this update; waiting between two pieces of work does not count.
     seconds: [f64; 4],
 }
@@ -247,6 +257,7 @@ impl Trainer {
             learner,
             update: 0,
             stage: Stage::Idle,
+            newest: None,
             seconds: [0.0; 4],
         }
     }
@@ -332,6 +343,7 @@ impl Trainer {
         self.entropy_measured = state.entropy_measured;
         self.update = state.update;
         self.stage = Stage::Idle;
+        self.newest = None;
         Ok(())
     }
 

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use burn::tensor::Transaction;
 
+use super::inspect::Newest;
 use super::{Advance, Drawn, Outcome, Phase, Prompts, Rollouts, Scored, Stage, TrainError, Trainer, finite_mean};
 use crate::data::grid::rgb_pictures;
 use crate::gpu::read::read_together;
@@ -17,7 +18,8 @@ use crate::rl::advantage::group_advantages;
 impl Trainer {
     /// Scores the pictures and computes the advantages. One readback.
     pub(super) async fn score(&mut self, drawn: Drawn) -> Result<Advance, TrainError> {
-        let Drawn { prompts: Prompts { classes, group }, tokens, pictures, tokens_host, pixels } = drawn;
+        let Drawn { prompts: Prompts { classes, group, keys, sampling }, tokens, pictures, tokens_host, pixels } =
+            drawn;
         let n = classes.len();
         let batch = RewardBatch { pictures: pictures.clone(), classes: classes.clone() };
         let scores = self.rewards.score(&batch);
@@ -66,6 +68,7 @@ impl Trainer {
             scores,
             loo_fid,
         };
+        self.newest = Some(Newest { rollouts: rollouts.clone(), group, keys, sampling, old_logp: vec![] });
         self.stage = Stage::OldLogProb(Box::new(Scored { tokens, classes, instance, distribution, moments, metrics }));
         Ok(Advance { phase: Phase::Reward, done: (1, 1), outcome: Outcome::Scored(Box::new(rollouts)) })
     }

@@ -179,6 +179,7 @@ impl Engine {
             Command::Set { name, value } => self.turn(&name, &value)?,
             Command::Evaluate => self.measure()?,
             Command::Save => self.save()?,
+            Command::Inspect(question) => self.inspect(question),
             Command::Reset => self.reset()?,
             Command::Quit => {}
         }
