@@ -74,6 +74,8 @@ pub struct Inspection {
     pub nearest: Option<Neighbour>,
     /// What the policies of `question.compare` wrote, `side * side * 3` bytes of RGB each.
     pub versions: Vec<(Version, Vec<u8>)>,
+    /// Policies of `question.compare` that could not write, and why.
+    pub missing: Vec<(Version, String)>,
     /// Updates of the checkpoints that can be compared with, oldest first.
     pub at: Vec<u64>,
     /// What the picture would be near `question.position` with each candidate there.

@@ -80,9 +80,16 @@ pub(super) struct Pane {
     /// The textures do not show `gallery` yet.
     stale: bool,
     shown: Shown,
+    /// The sample that was clicked: its update and its place in the batch.
+    picked: Option<(u64, usize)>,
 }
 
 impl Pane {
+    /// The sample that was clicked since the last call: its update, and its place in the batch.
+    pub(super) fn picked(&mut self) -> Option<(u64, usize)> {
+        self.picked.take()
+    }
+
     /// Takes newer pictures; they go to the GPU when next drawn.
     pub(super) fn replace(&mut self, gallery: Gallery) {
         self.gallery = gallery;
@@ -105,8 +112,12 @@ impl Pane {
         egui::ScrollArea::both().auto_shrink(false).show(ui, |ui| {
             let scale = Scale::fit(ui, &self.gallery);
             ui.spacing_mut().item_spacing = vec2(GAP, GAP);
+            let mut first = 0;
             for (group, strip) in self.gallery.groups.iter().zip(&self.strips) {
-                row(ui, group, strip, scale, (self.shown, lambda));
+                if let Some(sample) = row(ui, group, strip, scale, (self.shown, lambda)) {
+                    self.picked = Some((self.gallery.update, first + sample));
+                }
+                first += group.samples.len();
             }
         });
     }
@@ -194,7 +205,15 @@ fn strip(group: &Group, side: usize) -> ColorImage {
     image
 }
 
-fn row(ui: &mut Ui, group: &Group, strip: &TextureHandle, scale: Scale, (shown, lambda): (Shown, f64)) {
+/// One prompt and its samples; the sample that was clicked.
+fn row(
+    ui: &mut Ui,
+    group: &Group,
+    strip: &TextureHandle,
+    scale: Scale,
+    (shown, lambda): (Shown, f64),
+) -> Option<usize> {
+    let mut clicked = None;
     ui.horizontal(|ui| {
         let room = vec2(PROMPT, scale.cell());
         ui.allocate_ui_with_layout(room, Layout::top_down(Align::Min).with_main_align(Align::Center), |ui| {
@@ -212,18 +231,23 @@ fn row(ui: &mut Ui, group: &Group, strip: &TextureHandle, scale: Scale, (shown, 
                         let frame = sample.advantage.map(|both| theme::diverging(shown.of(both, lambda)));
                         let response = picture(ui, strip.id(), uv, scale.picture, frame);
                         let name = text::sample(&group.prompt, index);
-                        response.widget_info(|| WidgetInfo::labeled(Role::Image, true, &name));
-                        response.on_hover_ui(|ui| details(ui, &name, sample, strip.id(), uv, scale.side));
+                        response.widget_info(|| WidgetInfo::labeled(Role::Button, true, &name));
+                        let response =
+                            response.on_hover_ui(|ui| details(ui, &name, sample, strip.id(), uv, scale.side));
+                        if response.clicked() {
+                            clicked = Some(index);
+                        }
                     }
                 });
             }
         });
     });
+    clicked
 }
 
 /// One picture on the physical pixel grid, inside its frame.
 fn picture(ui: &mut Ui, strip: egui::TextureId, uv: Rect, size: f32, frame: Option<Color32>) -> Response {
-    let (cell, response) = ui.allocate_exact_size(egui::Vec2::splat(size + 2.0 * FRAME), Sense::hover());
+    let (cell, response) = ui.allocate_exact_size(egui::Vec2::splat(size + 2.0 * FRAME), Sense::click());
     let grid = ui.pixels_per_point();
     let corner = ((cell.min + vec2(FRAME, FRAME)).to_vec2() * grid).round() / grid;
     let inside = Rect::from_min_size(corner.to_pos2(), egui::Vec2::splat(size));
@@ -231,7 +255,7 @@ fn picture(ui: &mut Ui, strip: egui::TextureId, uv: Rect, size: f32, frame: Opti
     let painter = ui.painter();
     painter.rect_filled(outside, 3.0, frame.unwrap_or(ui.visuals().widgets.inactive.bg_fill));
     painter.image(strip, inside, uv, Color32::WHITE);
-    let edge = if response.hovered() {
+    let edge = if response.hovered() || response.has_focus() {
         Stroke::new(2.0, ui.visuals().strong_text_color())
     } else {
         ui.visuals().window_stroke

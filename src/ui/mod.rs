@@ -8,6 +8,7 @@ mod bar;
 mod controls;
 mod curves;
 mod gallery;
+mod inspect;
 mod log;
 mod text;
 pub mod theme;

@@ -52,8 +52,7 @@ impl Studio {
     /// Answers a question; `checkpoints` is the folder of the run's checkpoints, if it has one.
     ///
     /// # Errors
-    /// Where the sample is not known (any more), the question does not fit it, a checkpoint does not load, or the
-    /// device fails. The run is untouched in every case.
+    /// Where the sample is not known (any more), the question does not fit it, or the device fails. The run is untouched in every case.
     pub async fn inspect(&mut self, question: &Question, checkpoints: Option<&Path>) -> Result<Inspection> {
         let specimen = self.find(question).await?;
         let family = &self.trainer.family().config;
@@ -84,9 +83,12 @@ impl Studio {
         };
         let described: Vec<Token> = readings.iter().zip(&tokens).enumerate().map(tokens_of).collect();
         let available = checkpoints.map(checkpoint::available).unwrap_or_default();
-        let mut versions = vec![];
+        let (mut versions, mut missing) = (vec![], vec![]);
         for &version in question.compare.iter().take(VERSIONS) {
-            versions.push((version, self.picture_by(version, &specimen, &available).await?));
+            match self.picture_by(version, &specimen, &available).await {
+                Ok(rgb) => versions.push((version, rgb)),
+                Err(error) => missing.push((version, format!("{error:#}"))),
+            }
         }
         let crops = match question.position {
             Some(position) => Some(self.crops(position, &tokens, &described[position].candidates).await?),
@@ -114,6 +116,7 @@ impl Studio {
             lambda: self.trainer.config().lambda_fid,
             in_loss,
             versions,
+            missing,
             at: available.into_iter().map(|(update, _)| update).collect(),
             crops,
         })
