@@ -287,6 +287,7 @@ fn details(ui: &mut Ui, name: &str, sample: &Sample, strip: egui::TextureId, uv:
         sample.rewards.iter().for_each(|(name, value)| line(&text::humanise(name), text::number(*value)));
         advantages.into_iter().flatten().for_each(|(name, value)| line(name, value));
     });
+    ui.weak(text::inspect::OPEN);
 }
 
 /// The scale of the frame colours, with words where there is room for them.

@@ -14,14 +14,12 @@ use eframe::egui::{self, RichText, TextStyle, Ui, vec2};
 use super::{text, theme};
 use crate::session::inspect::Crops;
 use crate::session::{Command, Event, Inspection, Phase, Question};
-use canvas::Canvas;
+use canvas::{Canvas, LARGEST};
 use compare::Compare;
 use film::Film;
 
 /// From this width on, in points, the cards stand in two columns.
 const TWO_COLUMNS: f32 = 580.0;
-/// The picture is never larger, in points.
-const LARGEST: f32 = 448.0;
 /// Pictures beside each other on a card are never larger, in points.
 const SMALL: f32 = 112.0;
 
@@ -184,7 +182,7 @@ impl Pane {
     /// What is looked at, and by which policy; whether the user wants newer figures.
     fn header(&self, ui: &mut Ui, seen: &Inspection) -> bool {
         let mut again = false;
-        ui.horizontal_wrapped(|ui| {
+        token::titled(ui, 420.0, |ui| {
             ui.heading(&seen.prompt).on_hover_text(text::inspect::HELP);
             ui.weak(text::inspect::sample_of(seen.question.update, seen.place));
         });
@@ -220,7 +218,8 @@ impl Pane {
                 self.nearest(ui, seen);
                 return;
             }
-            let left = (width * 0.52).min(LARGEST + 22.0);
+            // As wide as the picture is, so that everything below it ends where it does.
+            let left = film::fit(ui, seen.side, (width * 0.54).min(LARGEST));
             ui.horizontal_top(|ui| {
                 ui.spacing_mut().item_spacing.x = 12.0;
                 ui.vertical(|ui| {
@@ -244,7 +243,7 @@ impl Pane {
         let is_edited = !seen.question.prefix.is_empty();
         ui.scope(|ui| {
             ui.spacing_mut().item_spacing.y = 6.0;
-            self.canvas.show(ui, seen, if is_edited { &marked } else { &[] }, width.min(LARGEST));
+            self.canvas.show(ui, seen, if is_edited { &marked } else { &[] }, width);
         });
         if is_edited {
             self.edited(ui, seen, &marked);
@@ -283,6 +282,7 @@ impl Pane {
             ui.set_width(ui.available_width());
             ui.spacing_mut().item_spacing.y = 3.0;
             ui.strong(text::inspect::REWARDS).on_hover_text(text::inspect::REWARDS_HELP);
+            ui.add_space(2.0);
             let help = text::inspect::REWARDS_HELP;
             for (name, value) in &seen.rewards {
                 token::row(ui, &text::humanise(name), help, &text::number(*value));

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use eframe::egui::{
-    self, Align2, Color32, EventFilter, FontId, Key, Modifiers, Rect, Response, Sense, Slider, Stroke, StrokeKind, Ui,
-    Vec2, WidgetInfo, accesskit::Role, vec2,
+    self, Align2, Color32, EventFilter, FontId, Id, Key, Modifiers, Rect, Response, Sense, Slider, Stroke, StrokeKind,
+    Ui, Vec2, WidgetInfo, accesskit::Role, vec2,
 };
 
 use super::super::{text, theme};
@@ -12,6 +12,8 @@ use super::film::{Film, WHOLE, fit, on_grid};
 use super::overlay::{Overlay, Scale};
 use crate::session::Inspection;
 
+/// The picture is never larger, in points.
+pub(super) const LARGEST: f32 = 448.0;
 /// Seconds in which a picture is played, where its tokens are neither very few nor very many.
 const PLAYED: f32 = 5.0;
 /// A cell shows its number from this size on, in points.
@@ -54,9 +56,10 @@ impl Canvas {
 
     /// Draws picture, colours and slider, at most `room` points wide; the tokens in `marked` were put in by hand.
     pub(super) fn show(&mut self, ui: &mut Ui, seen: &Inspection, marked: &[usize], room: f32) {
-        let size = fit(ui, seen.side, room);
-        let (area, base) = ui.allocate_exact_size(Vec2::splat(size), Sense::focusable_noninteractive());
-        let rect = on_grid(ui, area);
+        let size = fit(ui, seen.side, room.min(LARGEST));
+        let (area, _) = ui.allocate_exact_size(vec2(room, size), Sense::hover());
+        let rect = on_grid(ui, Rect::from_center_size(area.center(), Vec2::splat(size)));
+        let base = ui.interact(rect, Id::unique("inspected picture"), Sense::focusable_noninteractive());
         base.widget_info(|| WidgetInfo::labeled(Role::Group, true, text::inspect::CANVAS));
         self.keys(ui, &base, seen);
         self.play(ui, seen.tokens.len());
@@ -69,10 +72,10 @@ impl Canvas {
         }
         base.on_hover_text(text::inspect::CANVAS_HELP);
         ui.add_space(2.0);
-        self.scrub(ui, seen.tokens.len(), size);
+        self.scrub(ui, seen.tokens.len(), room);
         self.overlay.choose(ui, seen);
         match scale {
-            Some(scale) => scale.legend(ui, size),
+            Some(scale) => scale.legend(ui, room),
             None => ui.add_space(2.0),
         }
     }

@@ -3,12 +3,18 @@
 use std::collections::BTreeMap;
 
 use eframe::egui::{
-    self, Align, Color32, ComboBox, CursorIcon, Layout, Rect, RichText, Sense, Slider, StrokeKind, Ui, Vec2, pos2, vec2,
+    self, Color32, ComboBox, CursorIcon, Rect, RichText, Sense, Slider, StrokeKind, Ui, Vec2, pos2, vec2,
 };
 
 use super::super::{text, theme};
 use super::film::{Film, WHOLE, fit, on_grid};
 use crate::session::{Inspection, Version};
+
+/// The pictures are never larger, in points.
+const LARGEST: f32 = 320.0;
+
+/// A choice is written short below this width, in points.
+const SHORT: f32 = 180.0;
 
 /// One side of the line.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -97,10 +103,16 @@ impl Compare {
             ui.add(title).on_hover_text(text::inspect::COMPARE_HELP);
             self.choices(ui, seen);
             let width = ui.available_width();
-            let size = fit(ui, seen.side, width.min(420.0));
-            ui.allocate_ui_with_layout(vec2(width, size), Layout::top_down(Align::Center), |ui| {
+            let size = fit(ui, seen.side, width.min(LARGEST));
+            let margin = ((width - size) / 2.0).floor();
+            ui.spacing_mut().item_spacing.x = 0.0;
+            ui.horizontal(|ui| {
+                ui.add_space(margin);
                 self.pictures(ui, seen, size);
-                ui.spacing_mut().slider_width = size - 8.0;
+            });
+            ui.horizontal(|ui| {
+                ui.add_space(margin);
+                ui.spacing_mut().slider_width = size;
                 let slider = ui.add(Slider::new(&mut self.line, 0.0..=1.0).show_value(false));
                 slider.on_hover_text(text::inspect::COMPARE_HELP).accessible_name(text::inspect::WIPE);
             });
@@ -118,18 +130,19 @@ impl Compare {
         let at = seen.at.iter().map(|update| Side::Of(Version::At(*update)));
         let all: Vec<Side> =
             [Side::Drawn, Side::Of(Version::Before), Side::Of(Version::Now)].into_iter().chain(at).collect();
-        let width = (ui.available_width() - 8.0) / 2.0;
-        ui.horizontal(|ui| {
-            ui.spacing_mut().item_spacing.x = 8.0;
+        ui.columns(2, |columns| {
             for (index, name) in [text::inspect::LEFT, text::inspect::RIGHT].into_iter().enumerate() {
-                let chosen = self.words(self.sides[index], seen);
+                let ui = &mut columns[index];
+                let chosen = match self.sides[index] {
+                    Side::Of(version) if ui.available_width() < SHORT => text::inspect::short_version(version),
+                    side => self.words(side, seen),
+                };
                 let side = &mut self.sides[index];
-                let combo = ComboBox::from_id_salt(name).selected_text(chosen).width(width - 2.0).truncate();
+                let combo = ComboBox::from_id_salt(name).selected_text(chosen).width(ui.available_width()).truncate();
                 let response = combo
                     .show_ui(ui, |ui| {
                         for choice in &all {
-                            let words = words(*choice, seen.policy);
-                            ui.selectable_value(side, *choice, words);
+                            ui.selectable_value(side, *choice, words(*choice, seen.policy));
                         }
                     })
                     .response;

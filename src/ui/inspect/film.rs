@@ -25,7 +25,7 @@ impl Film {
     pub(super) fn grey(&mut self, ui: &Ui, rgb: &[u8], width: usize) -> Option<TextureId> {
         self.developed(ui, rgb, width, |[red, green, blue]| {
             let luma = 0.299 * f32::from(red) + 0.587 * f32::from(green) + 0.114 * f32::from(blue);
-            [(115.0 + 0.55 * luma) as u8; 3]
+            [(165.0 + 0.35 * luma) as u8; 3]
         })
     }
 

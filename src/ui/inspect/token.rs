@@ -28,7 +28,7 @@ pub(super) fn show(
     theme::card(ui)
         .show(ui, |ui| {
             ui.set_width(ui.available_width());
-            ui.horizontal_wrapped(|ui| {
+            titled(ui, 320.0, |ui| {
                 ui.strong(text::inspect::token_of(position, seen.tokens.len()));
                 ui.weak(format!("{}  ·  {}", text::inspect::place(position, seen.grid), text::inspect::code(token.id)));
             });
@@ -40,6 +40,18 @@ pub(super) fn show(
             candidates(ui, token, crops.filter(|crops| crops.position == position), film)
         })
         .inner
+}
+
+/// A title with what belongs to it: beside it where there are `wide` points, else below.
+pub(super) fn titled(ui: &mut Ui, wide: f32, draw: impl FnOnce(&mut Ui)) {
+    if ui.available_width() < wide {
+        ui.vertical(|ui| {
+            ui.spacing_mut().item_spacing.y = 1.0;
+            draw(ui);
+        });
+    } else {
+        ui.horizontal(draw);
+    }
 }
 
 fn figures(ui: &mut Ui, token: &Token) {

@@ -7,6 +7,7 @@ use crate::session::inspect::{InLoss, Token};
 pub(in crate::ui) const INSPECTOR: &str = "Inspector";
 pub(in crate::ui) const HELP: &str = "One picture up close: how it was written, token by token, and how its update pushes \
     each token. Looking never changes the run.";
+pub(in crate::ui) const OPEN: &str = "Click to look closely.";
 pub(in crate::ui) const EMPTY: &str = "Click a picture";
 pub(in crate::ui) const EMPTY_HELP: &str = "in the gallery, to see how it was written, token by token, and why its tokens \
     are pushed up or down.";
@@ -178,6 +179,15 @@ pub(in crate::ui) fn put_in_at(positions: &[usize]) -> String {
     match places.as_slice() {
         [one] => format!("Token {one} was put in by hand; the policy wrote on from there."),
         _ => format!("Tokens {} were put in by hand, one after the other.", places.join(", ")),
+    }
+}
+
+/// A version where there is little room.
+pub(in crate::ui) fn short_version(version: Version) -> String {
+    match version {
+        Version::Before => "Before".into(),
+        Version::Now => "Now".into(),
+        Version::At(update) => format!("Update {update}"),
     }
 }
 
