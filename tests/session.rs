@@ -380,7 +380,7 @@ fn a_scored_batch_is_shown_among_the_real_pictures() {
     until(&session, State::Paused);
     session.send(Command::Step(Span::Update));
     let (_, metrics) = next_update(&session);
-    let gallery = session.gallery.take().expect("pictures");
+    let gallery = session.gallery.take().expect("pictures").gallery;
     let space = gallery.space.expect("scored");
     let pictures: Vec<_> = gallery.groups.iter().flat_map(|group| &group.samples).collect();
     assert_eq!((space.update, space.samples.len()), (1, pictures.len()));

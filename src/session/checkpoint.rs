@@ -91,6 +91,20 @@ pub fn load(path: &Path) -> Result<Saved> {
     Ok(Saved { config, origin: header.origin, seconds: header.seconds, state })
 }
 
+/// The checkpoints in `folder`, oldest first, by the number of their last update. They may still turn out damaged.
+pub fn available(folder: &Path) -> Vec<(u64, PathBuf)> {
+    let update = |path: &Path| path.file_stem()?.to_str()?.parse().ok();
+    list(folder).into_iter().filter_map(|path| Some((update(&path)?, path))).collect()
+}
+
+/// The policy's record of one checkpoint ([`TrainerState::policy`]).
+///
+/// # Errors
+/// As [`load`].
+pub fn policy(path: &Path) -> Result<Vec<u8>> {
+    Ok(load(path)?.state.policy)
+}
+
 /// What [`newest`] found: a checkpoint with its path if any is valid, and the complaints about those that are not.
 pub type Newest = (Option<(PathBuf, Saved)>, Vec<String>);
 

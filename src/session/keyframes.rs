@@ -74,6 +74,11 @@ impl Keyframes {
         self.frames.keys().copied().collect()
     }
 
+    /// The policy's record after exactly `update` updates.
+    pub(super) fn policy(&self, update: u64) -> Option<&[u8]> {
+        self.frames.get(&update).map(|frame| frame.moment.state.policy.as_slice())
+    }
+
     /// The newest keyframe not after `update`.
     pub(super) fn before(&self, update: u64) -> Option<Moment> {
         self.frames.range(..=update).next_back().map(|(_, frame)| frame.moment.clone())
@@ -115,7 +120,8 @@ mod tests {
 
     fn moment(update: u64) -> Moment {
         let moments = Moments { mean: vec![0.0], cov: Cov::Diagonal(vec![1.0]) };
-        let state = TrainerState { update, policy: vec![0; 60], optimizer: vec![0; 40], moments, entropy_measured: 0.7 };
+        let state =
+            TrainerState { update, policy: vec![0; 60], optimizer: vec![0; 40], moments, entropy_measured: 0.7 };
         Moment { config: RunConfig::default(), state, average: None }
     }
 

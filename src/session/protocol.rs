@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
+use super::inspect::{Inspection, Question};
 use super::keyframes::BUDGET;
 use super::space::Space;
 use crate::config::RunConfig;
@@ -80,6 +81,8 @@ pub enum Command {
     Evaluate,
     /// Write a checkpoint now.
     Save,
+    /// Look closely at one sample; the run does not notice.
+    Inspect(Question),
     /// Save and end.
     Quit,
 }
@@ -193,6 +196,15 @@ pub enum Event {
     Saved {
         /// Where.
         path: PathBuf,
+    },
+    /// A sample was looked at.
+    Inspected(Box<Inspection>),
+    /// A question about a sample has no answer; the run goes on.
+    NotInspected {
+        /// What was asked.
+        question: Question,
+        /// Why there is no answer.
+        why: String,
     },
     /// Something to know; the run goes on.
     Notice(String),

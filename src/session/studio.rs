@@ -9,6 +9,7 @@ use burn::prelude::*;
 
 use super::checkpoint::{self, Saved};
 use super::evaluate::{Evaluation, Evaluator, Request};
+use super::inspect::Inspector;
 use super::origin::Origin;
 use super::protocol::Options;
 use super::record::Record;
@@ -69,6 +70,7 @@ pub struct Studio {
     /// Sentences to tell the user.
     pub notices: Vec<String>,
     evaluator: Option<Evaluator>,
+    pub(super) inspector: Inspector,
     device: Device,
 }
 
@@ -149,6 +151,7 @@ impl Studio {
             changed,
             notices,
             evaluator: None,
+            inspector: Inspector::default(),
             device: device.clone(),
         })
     }

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::bar::Bar;
 use super::desk::{Desk, Place};
 use super::log::{Failure, Weight};
-use super::{controls, curves, gallery, log, mix, space, text, theme};
+use super::{controls, curves, gallery, inspect, log, mix, space, text, theme};
 use crate::config::RunConfig;
 use crate::session::recording::Recording;
 use crate::session::{Command, Event, Gallery, History, Metrics, State};
@@ -21,6 +21,7 @@ pub struct App {
     gallery: gallery::Pane,
     curves: curves::Pane,
     space: space::Pane,
+    inspect: inspect::Pane,
     log: log::Pane,
     /// The sample that the user chose: its group, and its place in it.
     selected: Option<(usize, usize)>,
@@ -62,9 +63,24 @@ impl App {
         let desk = Desk::restored(remembered.desk);
         let mut curves = curves::Pane::default();
         curves.choices = remembered.curves;
-        let (gallery, space, log, selected, pointed) = Default::default();
+        let (gallery, space, inspect, log, selected, pointed) = Default::default();
         let (restart, recorded, keys, begun) = Default::default();
-        Self { desk, bar, controls, gallery, curves, space, log, selected, pointed, restart, recorded, keys, begun }
+        Self {
+            desk,
+            bar,
+            controls,
+            gallery,
+            curves,
+            space,
+            inspect,
+            log,
+            selected,
+            pointed,
+            restart,
+            recorded,
+            keys,
+            begun,
+        }
     }
 
     /// Shows a recorded run until the engine makes one of its own.
@@ -120,6 +136,7 @@ impl App {
             self.stop_playing();
         }
         self.curves.history.observe(&event);
+        self.inspect.observe(&event);
         let at = self.bar.update;
         let mut say = |weight, line| self.log.say(at, weight, line);
         match event {
@@ -157,6 +174,7 @@ impl App {
             }
             Event::Keyframes(keyframes) => self.bar.set_keyframes(keyframes),
             Event::Saved { path } => say(Weight::Notice, text::saved(&path)),
+            Event::Inspected(_) | Event::NotInspected { .. } => {}
             Event::Notice(line) => say(Weight::Notice, line),
             Event::Warning(line) => say(Weight::Warning, line),
             Event::Failed { error, advice } => {
@@ -199,6 +217,7 @@ impl App {
             self.curves.clear();
             self.gallery.clear();
             self.space.clear();
+            self.inspect = inspect::Pane::default();
         }
         if self.bar.failed {
             commands.clear(); // nobody listens
@@ -224,7 +243,7 @@ impl App {
 
     /// Everything below the bar.
     fn panes(&mut self, ui: &mut Ui, commands: &mut Vec<Command>) {
-        let Self { desk, bar, controls, gallery, curves, space, log, selected, recorded, .. } = self;
+        let Self { desk, bar, controls, gallery, curves, space, inspect, log, selected, recorded, .. } = self;
         // After a failure settings may be turned too: they are what another start is made with.
         let ready = bar.is_ready() || bar.failed;
         let empty = match bar.state {
@@ -235,6 +254,7 @@ impl App {
         };
         gallery.revalue(controls.config());
         let (mut sought, mut pointed, mut picked) = (None, None, None);
+        let marked = self.pointed;
         desk.show(ui, &|_| None, &mut |ui, place| match place {
             Place::Settings => controls.show(ui, ready, commands),
             Place::Mix => {
@@ -247,25 +267,34 @@ impl App {
                     theme::card(ui).show(ui, |ui| ui.add(egui::Label::new(recorded.as_str()).wrap()));
                     ui.add_space(4.0);
                 }
-                gallery.show(ui, controls.number("lambda_fid"), empty);
+                let touched = gallery.show(ui, controls.number("lambda_fid"), empty, marked);
+                pointed = touched.hovered.or(pointed);
+                picked = touched.clicked.or(picked);
             }
             Place::Curves => sought = curves.show(ui, controls.config(), |part| controls.is_paid(part)).or(sought),
             Place::Space => {
-                let touched = space.show(ui, gallery.gallery(), *selected);
+                let touched = space.show(ui, gallery.gallery(), marked.or(*selected));
                 if touched.cleared {
                     *selected = None;
                 }
                 pointed = touched.hovered.or(pointed);
                 picked = touched.clicked.or(picked);
             }
+            Place::Inspector => commands.append(&mut inspect.show(ui)),
             Place::Log => log.show(ui),
             _ => {}
         });
         self.pointed = pointed;
-        self.selected = picked.or(self.selected);
+        if let Some((group, sample)) = picked {
+            self.selected = picked;
+            let gallery = self.gallery.gallery();
+            let before: usize = gallery.groups[..group].iter().map(|group| group.samples.len()).sum();
+            self.inspect.open(gallery.update, before + sample);
+            self.desk.open(Place::Inspector);
+        }
         if let Some(name) = sought {
-            controls.seek(name);
-            desk.open(Place::Settings);
+            self.controls.seek(name);
+            self.desk.open(Place::Settings);
         }
     }
 

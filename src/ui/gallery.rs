@@ -89,6 +89,15 @@ pub(super) struct Pane {
     ranked: bool,
 }
 
+/// The sample of the gallery that is meant.
+#[derive(Default)]
+pub(super) struct Touched {
+    /// Under the pointer: its group, and its place in it.
+    pub(super) hovered: Option<(usize, usize)>,
+    /// Clicked.
+    pub(super) clicked: Option<(usize, usize)>,
+}
+
 impl Pane {
     /// Takes newer pictures; they become textures when next drawn.
     pub(super) fn replace(&mut self, newer: impl Into<Exhibit>) {
@@ -128,14 +137,17 @@ impl Pane {
     }
 
     /// Draws the pane; `lambda` is the weight of the distribution advantage against the instance advantage.
-    pub(super) fn show(&mut self, ui: &mut Ui, lambda: f64, empty: Empty) {
+    /// `marked` is a sample that is pointed at elsewhere.
+    pub(super) fn show(&mut self, ui: &mut Ui, lambda: f64, empty: Empty, marked: Option<(usize, usize)>) -> Touched {
+        let mut touched = Touched::default();
         if std::mem::take(&mut self.stale) {
             self.pictures.update(ui.ctx(), &self.exhibit.gallery, self.exhibit.atlas.as_ref());
         }
         self.header(ui);
         ui.add_space(4.0);
         if self.exhibit.gallery.groups.is_empty() {
-            return empty.show(ui);
+            empty.show(ui);
+            return touched;
         }
         egui::ScrollArea::both().auto_shrink(false).show(ui, |ui| {
             let gallery = &self.exhibit.gallery;
@@ -151,9 +163,11 @@ impl Pane {
                     let key = |i: &usize| value(*i).unwrap_or(f64::NEG_INFINITY);
                     order.sort_by(|a, b| key(b).total_cmp(&key(a)));
                 }
-                row(ui, (gallery, number), &self.pictures, scale, &order, &value);
+                let marked = marked.filter(|spot| spot.0 == number).map(|spot| spot.1);
+                row(ui, (gallery, number), &self.pictures, scale, (&order, &value), marked, &mut touched);
             }
         });
+        touched
     }
 
     fn header(&mut self, ui: &mut Ui) {
@@ -211,13 +225,15 @@ impl Scale {
     }
 }
 
+/// One prompt and its samples.
 fn row(
     ui: &mut Ui,
     (gallery, number): (&Gallery, usize),
     pictures: &Pictures,
     scale: Scale,
-    order: &[usize],
-    value: &dyn Fn(usize) -> Option<f64>,
+    (order, value): (&[usize], &dyn Fn(usize) -> Option<f64>),
+    marked: Option<usize>,
+    touched: &mut Touched,
 ) {
     let group = &gallery.groups[number];
     ui.horizontal(|ui| {
@@ -233,9 +249,15 @@ fn row(
                         let sample = &group.samples[index];
                         let image = pictures.cell(number, index);
                         let frame = value(index).map(theme::diverging);
-                        let response = picture(ui, image, scale.picture, frame);
+                        let response = picture(ui, image, scale.picture, frame, marked == Some(index));
                         let name = text::sample(&group.prompt, index);
-                        response.widget_info(|| WidgetInfo::labeled(Role::Image, true, &name));
+                        response.widget_info(|| WidgetInfo::labeled(Role::Button, true, &name));
+                        if response.hovered() || response.has_focus() {
+                            touched.hovered = Some((number, index));
+                        }
+                        if response.clicked() {
+                            touched.clicked = Some((number, index));
+                        }
                         response.on_hover_ui(|ui| details(ui, &name, sample, image, scale.side));
                     }
                 });
@@ -245,8 +267,8 @@ fn row(
 }
 
 /// One picture on the physical pixel grid, inside its frame.
-fn picture(ui: &mut Ui, image: Option<(TextureId, Rect)>, size: f32, frame: Option<Color32>) -> Response {
-    let (cell, response) = ui.allocate_exact_size(egui::Vec2::splat(size + 2.0 * FRAME), Sense::hover());
+fn picture(ui: &mut Ui, image: Option<(TextureId, Rect)>, size: f32, frame: Option<Color32>, marked: bool) -> Response {
+    let (cell, response) = ui.allocate_exact_size(egui::Vec2::splat(size + 2.0 * FRAME), Sense::click());
     let grid = ui.pixels_per_point();
     let corner = ((cell.min + vec2(FRAME, FRAME)).to_vec2() * grid).round() / grid;
     let inside = Rect::from_min_size(corner.to_pos2(), egui::Vec2::splat(size));
@@ -256,7 +278,9 @@ fn picture(ui: &mut Ui, image: Option<(TextureId, Rect)>, size: f32, frame: Opti
     if let Some((texture, uv)) = image {
         painter.image(texture, inside, uv, Color32::WHITE);
     }
-    let edge = if response.hovered() {
+    let edge = if marked {
+        Stroke::new(3.0, theme::accent(ui))
+    } else if response.hovered() || response.has_focus() {
         Stroke::new(2.0, ui.visuals().strong_text_color())
     } else {
         ui.visuals().window_stroke
@@ -290,6 +314,7 @@ fn details(ui: &mut Ui, name: &str, sample: &Sample, image: Option<(TextureId, R
         sample.rewards.iter().for_each(|(name, value)| line(&text::humanise(name), text::number(*value)));
         advantages.into_iter().flatten().for_each(|(name, value)| line(name, value));
     });
+    ui.weak(text::inspect::OPEN);
 }
 
 /// The scale of the frame colours, with words where there is room for them.

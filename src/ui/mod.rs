@@ -10,6 +10,7 @@ mod controls;
 mod curves;
 mod desk;
 mod gallery;
+mod inspect;
 mod log;
 mod mix;
 mod pictures;

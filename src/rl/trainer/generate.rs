@@ -62,17 +62,17 @@ impl Trainer {
                 keys.push(update.fold(purpose::TOKENS).fold(prompt as u64).fold(sample as u64));
             }
         }
-        let prompts = Prompts { classes, group };
-        let rollout = self.begin_rows(&prompts, &keys, 0);
-        self.write(Writing { rollout, prompts, keys, complete: vec![] }).await
+        let prompts = Prompts { classes, group, keys, sampling: rollout_sampling(&self.config) };
+        let rollout = self.begin_rows(&prompts, 0);
+        self.write(Writing { rollout, prompts, complete: vec![] }).await
     }
 
     /// Makes the sequences from `first` on ready to be written: as many as are to be written together.
-    fn begin_rows(&self, prompts: &Prompts, keys: &[Key], first: usize) -> Rollout {
-        let left = keys.len() - first;
+    fn begin_rows(&self, prompts: &Prompts, first: usize) -> Rollout {
+        let left = prompts.keys.len() - first;
         let rows = first..first + self.together.unwrap_or(left).clamp(1, left);
-        let (classes, keys) = (&prompts.classes[rows.clone()], keys[rows].to_vec());
-        Rollout::new(&self.acting, classes, keys, rollout_sampling(&self.config), &self.device)
+        let (classes, keys) = (&prompts.classes[rows.clone()], prompts.keys[rows].to_vec());
+        Rollout::new(&self.acting, classes, keys, prompts.sampling, &self.device)
     }
 
     /// Writes the next token of every sequence at work; after the last one of all decodes the pictures. One readback in
@@ -85,8 +85,8 @@ impl Trainer {
             outcome = Outcome::Drawn;
             writing.complete.extend(writing.rollout.tokens());
             let complete = writing.complete.iter().map(|part| part.dims()[0]).sum();
-            if complete < writing.keys.len() {
-                writing.rollout = self.begin_rows(&writing.prompts, &writing.keys, complete);
+            if complete < writing.prompts.keys.len() {
+                writing.rollout = self.begin_rows(&writing.prompts, complete);
                 self.stage = Stage::Generate(Box::new(writing));
             } else {
                 let tokens = Tensor::cat(writing.complete, 0);
@@ -119,7 +119,7 @@ impl Writing {
         let (done, length) = self.rollout.progress();
         let complete: usize = self.complete.iter().map(|part| part.dims()[0]).sum();
         let at_work = complete..complete + self.rollout.rows();
-        (0..self.keys.len())
+        (0..self.prompts.keys.len())
             .map(|row| match row {
                 row if row < complete => length,
                 row if at_work.contains(&row) => done,
@@ -130,7 +130,7 @@ impl Writing {
 
     /// Tokens written of all sequences, and in all.
     fn progress(&self) -> (usize, usize) {
-        (self.written().iter().sum(), self.keys.len() * self.rollout.progress().1)
+        (self.written().iter().sum(), self.prompts.keys.len() * self.rollout.progress().1)
     }
 }
 

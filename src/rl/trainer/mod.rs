@@ -6,6 +6,7 @@
 
 mod decoded;
 mod generate;
+mod inspect;
 mod optimise;
 mod score;
 
@@ -18,11 +19,13 @@ use thiserror::Error;
 
 pub use decoded::Decoded;
 pub use generate::{allowed_classes, decode_levels, rollout_sampling};
+pub use inspect::{Pushes, Reading, Specimen};
 pub use optimise::teacher_forced;
 
 use super::advantage::{AdvantageError, Advantages};
 use super::grpo;
 use super::rollout::Rollout;
+use super::sampling::SamplingConfig;
 use crate::config::RunConfig;
 use crate::gpu::read::ReadError;
 use crate::metrics::MetricError;
@@ -186,6 +189,10 @@ struct Prompts {
     classes: Vec<usize>,
     /// Samples per prompt.
     group: usize,
+    /// The random numbers of each sample.
+    keys: Vec<Key>,
+    /// How the samples are drawn.
+    sampling: SamplingConfig,
 }
 
 /// Sequences being written: a run writes all of them together, a patient eye one after another.
@@ -193,8 +200,6 @@ struct Writing {
     /// Those at work now.
     rollout: Rollout,
     prompts: Prompts,
-    /// Names of each sequence's random numbers.
-    keys: Vec<Key>,
     /// Tokens `[rows, t]` of those that are complete.
     complete: Vec<Tensor<2, Int>>,
 }
@@ -261,6 +266,8 @@ pub struct Trainer {
     entropy_measured: f64,
     update: u64,
     stage: Stage,
+    /// The newest batch that was scored, for looking at.
+    newest: Option<inspect::Newest>,
     /// Seconds of work in each phase of this update; waiting between two pieces of work does not count.
     seconds: [f64; 4],
     /// Sequences that begin to be written together; all that are left where it is `None`.
@@ -294,6 +301,7 @@ impl Trainer {
             learner,
             update: 0,
             stage: Stage::Idle,
+            newest: None,
             seconds: [0.0; 4],
             together: None,
         }
@@ -391,6 +399,7 @@ impl Trainer {
         self.entropy_measured = state.entropy_measured;
         self.update = state.update;
         self.stage = Stage::Idle;
+        self.newest = None;
         Ok(())
     }
 

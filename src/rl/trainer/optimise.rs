@@ -4,12 +4,13 @@ use std::collections::BTreeMap;
 
 use burn::optim::{GradientsAccumulator, GradientsParams};
 use burn::prelude::*;
+use burn::tensor::Transaction;
 
 use super::{
     Advance, Outcome, Phase, Prepared, Prompts, Scored, Stage, TrainError, Trainer, Valued, finite_mean, purpose,
 };
 use crate::config::RunConfig;
-use crate::gpu::read::read;
+use crate::gpu::read::{read, read_together};
 use crate::model::transformer::Transformer;
 use crate::platform::rng::Key;
 use crate::rl::entropy::{AdaptiveEntropy, EntropyController, normalized};
@@ -37,7 +38,13 @@ impl Trainer {
             let logits = teacher_forced(&self.family.prior, labels, tokens.clone());
             reference.push(grpo::token_log_probs(logits, tokens).0);
         }
-        let entropy = read(Tensor::cat(entropies, 0).mean()).await?[0] as f64;
+        let old_logp = Tensor::cat(old, 0);
+        let both = Transaction::default().register(Tensor::cat(entropies, 0).mean()).register(old_logp.clone());
+        let [entropy, old] = read_together(both).await?;
+        if let Some(newest) = &mut self.newest {
+            newest.old_logp = old.iter().collect();
+        }
+        let entropy = entropy.iter::<f32>().next().unwrap_or(f32::NAN) as f64;
         let h_norm = normalized(entropy, self.family.config.gpt.vocab_size);
         let progress = self.update as f64 / self.config.updates.max(1) as f64;
         let alpha = self.controller().coefficient(progress, h_norm);
@@ -51,7 +58,7 @@ impl Trainer {
         metrics.insert("entropy_target".into(), self.entropy_target());
         metrics.insert("entropy_coef".into(), alpha);
         let prepared = Prepared {
-            old_logp: Tensor::cat(old, 0),
+            old_logp,
             ref_logp: Tensor::cat(reference, 0),
             instance: vector(&instance.values),
             distribution: distribution.as_ref().map(|d| vector(&d.values)),
@@ -200,7 +207,7 @@ pub fn teacher_forced(model: &Transformer, classes: Tensor<1, Int>, tokens: Tens
     model.forward(classes, tokens.narrow(1, 0, t - 1))
 }
 
-fn loss_config(c: &RunConfig) -> LossConfig {
+pub(super) fn loss_config(c: &RunConfig) -> LossConfig {
     LossConfig {
         level: if c.importance_sampling_level == "token" { Level::Token } else { Level::Sequence },
         loss_type: match c.loss_type.as_str() {

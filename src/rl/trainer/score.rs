@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use burn::tensor::Transaction;
 
+use super::inspect::Newest;
 use super::{
     Advance, Decoded, Drawn, Outcome, Phase, Rollouts, Scored, Stage, TrainError, Trainer, Valued, finite_mean,
 };
@@ -76,6 +77,9 @@ impl Trainer {
         let mut shown = scored.shown.clone();
         let of = |i: usize| (instance.values[i], distribution.as_ref().map_or(0.0, |d| d.values[i]));
         shown.advantages = (0..rewards.len()).map(of).collect();
+        let (group, keys, sampling) = (scored.prompts.group, scored.prompts.keys.clone(), scored.prompts.sampling);
+        let rollouts = Rollouts { decoded: None, ..shown.clone() };
+        self.newest = Some(Newest { rollouts, group, keys, sampling, old_logp: vec![] });
         self.stage = Stage::OldLogProb(Box::new(Valued { scored, instance, distribution }));
         Ok(Advance { phase: Phase::Reward, done: (2, 2), outcome: Outcome::Scored(Box::new(shown)) })
     }

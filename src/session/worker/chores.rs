@@ -5,6 +5,7 @@ use serde_json::json;
 
 use super::super::checkpoint::{self, Saved};
 use super::super::evaluate::Request;
+use super::super::inspect::Question;
 use super::super::protocol::{Event, Metrics};
 use super::super::record::Record;
 use super::super::studio::Studio;
@@ -119,6 +120,16 @@ impl Engine {
         let path = checkpoint::save(&Record::checkpoints(record.folder()), saved)?;
         self.say(Event::Saved { path });
         Ok(())
+    }
+
+    /// Answers a question about a sample. One that has no answer never stops the run.
+    pub(super) fn inspect(&mut self, question: Question) {
+        let checkpoints = self.record.as_ref().map(|record| Record::checkpoints(record.folder()));
+        let answer = pollster::block_on(self.studio.inspect(&question, checkpoints.as_deref(), &self.time.keyframes));
+        self.say(match answer {
+            Ok(inspection) => Event::Inspected(Box::new(inspection)),
+            Err(error) => Event::NotInspected { question, why: format!("{error:#}") },
+        });
     }
 
     /// Seconds of this run, earlier sessions included.

@@ -199,6 +199,7 @@ impl Engine {
             Command::Set { name, value } => self.turn(&name, &value)?,
             Command::Evaluate => self.measure()?,
             Command::Save => self.save()?,
+            Command::Inspect(question) => self.inspect(question),
             Command::Reset => self.reset()?,
             Command::Rewind(to) => self.rewind(to)?,
             Command::Slow(delay) => self.slow(delay),

@@ -2,6 +2,7 @@
 
 pub(super) mod charts;
 pub(super) mod curves;
+pub(super) mod inspect;
 pub(super) mod space;
 pub(super) mod worked;
 
@@ -160,6 +161,12 @@ pub(super) fn number(value: f64) -> String {
         let decimals = (3 - size.log10().floor() as i32).max(0) as usize;
         trim(&format!("{value:.decimals$}")).to_string()
     }
+}
+
+/// A number with two digits that count, for the ends of a scale.
+pub(super) fn brief(value: f64) -> String {
+    let decimals = (1 - value.abs().max(1e-9).log10().floor() as i32).clamp(0, 9) as usize;
+    trim(&format!("{value:.decimals$}")).to_string()
 }
 
 /// `number` with its sign in front, as advantages are read.
