@@ -67,7 +67,7 @@ enum Verb {
     Presets(presets::Args),
     /// List the devices that can compute.
     Devices(devices::Args),
-    /// Time a rollout, an update and LOO-FID.
+    /// Time an update, LOO-FID, and pictures on their way to the window.
     Bench(bench::BenchArgs),
 }
 
