@@ -70,7 +70,7 @@ enum Verb {
     Devices(devices::Args),
     /// Record a run as the window shows it before it has one of its own.
     Record(record::RecordArgs),
-    /// Time a rollout, an update and LOO-FID.
+    /// Time an update, LOO-FID, and pictures on their way to the window.
     Bench(bench::BenchArgs),
 }
 

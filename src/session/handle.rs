@@ -2,6 +2,7 @@
 
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread::JoinHandle;
 
@@ -84,19 +85,38 @@ pub fn start(options: Options) -> Session {
     spawn(options, None)
 }
 
-/// Opens the device for both computing and drawing, and starts the engine on it.
+/// A device for both computing and drawing, on which an engine can be started.
+pub struct OpenDevice(Chosen);
+
+/// Opens the device for both computing and drawing. The window is to be open before the engine starts: a surface cannot
+/// be made on a device that is hard at work.
 ///
 /// # Errors
 /// Where the named device does not exist.
-pub fn start_for_window(options: Options) -> Result<(Session, Option<DrawSetup>)> {
-    let mut chosen = choose_for_window(&options.device)?;
+pub fn open_for_window(device: &str) -> Result<(OpenDevice, Option<DrawSetup>)> {
+    let mut chosen = choose_for_window(device)?;
     let setup = chosen.setup.take();
+    if let Some(setup) = &setup {
+        setup.device.on_uncaptured_error(Arc::new(complain));
+    }
+    Ok((OpenDevice(chosen), setup))
+}
+
+/// What a graphics device could not do. A window that is resized while the engine works may fail to take its new size;
+/// it keeps the old one and is asked again with the next frame.
+fn complain(error: wgpu::Error) {
+    let text = error.to_string();
+    assert!(text.contains("before reconfiguring the Surface"), "the graphics device failed: {text}");
+}
+
+/// Starts an engine on a device that a window may draw with; `setup` is what [`open_for_window`] gave.
+pub fn start_for_window(options: Options, device: OpenDevice, setup: Option<&DrawSetup>) -> Session {
     // Where the CPU computes, the window still draws with a graphics device.
-    let on_the_cpu = chosen.device == burn::tensor::Device::flex();
-    let computes_with = setup.as_ref().filter(|_| !on_the_cpu).map(|setup| setup.device.clone());
-    let mut session = spawn(options, Some(chosen));
+    let on_the_cpu = device.0.device == burn::tensor::Device::flex();
+    let computes_with = setup.filter(|_| !on_the_cpu).map(|setup| setup.device.clone());
+    let mut session = spawn(options, Some(device.0));
     session.computes_with = computes_with;
-    Ok((session, setup))
+    session
 }
 
 fn spawn(options: Options, chosen: Option<Chosen>) -> Session {

@@ -26,7 +26,7 @@ mod worker;
 
 pub use crate::gpu::texture::{Atlas, AtlasLayout};
 pub use exhibit::Exhibit;
-pub use handle::{DrawSetup, Session, start, start_for_window};
+pub use handle::{DrawSetup, OpenDevice, Session, open_for_window, start, start_for_window};
 pub use history::History;
 pub use inspect::{Inspection, Question, Version};
 pub use protocol::{Command, Event, Gallery, Group, Metrics, Options, Phase, Sample, Span, State};

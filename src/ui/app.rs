@@ -11,7 +11,7 @@ use super::log::{Failure, Weight};
 use super::{controls, curves, gallery, inspect, log, mix, space, text, theme};
 use crate::config::RunConfig;
 use crate::session::recording::Recording;
-use crate::session::{Command, Event, Gallery, History, Metrics, State};
+use crate::session::{Command, Event, Exhibit, History, Metrics, State};
 
 /// The window without its engine: events go in, commands come out.
 pub struct App {
@@ -126,8 +126,8 @@ impl App {
     }
 
     /// Takes newer pictures.
-    pub fn pictures(&mut self, gallery: Gallery) {
-        self.gallery.replace(gallery);
+    pub fn pictures(&mut self, newer: impl Into<Exhibit>) {
+        self.gallery.replace(newer);
     }
 
     /// Takes in one event.

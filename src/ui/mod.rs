@@ -56,15 +56,19 @@ pub fn run(options: Options, screenshot: Option<PathBuf>) -> Result<()> {
     if !has_display() {
         return Err(WindowError::NoDisplay.into());
     }
-    let (session, setup) = session::start_for_window(options.clone())?;
+    let (bench, setup) = session::open_for_window(&options.device)?;
     let failed = Arc::new(Mutex::new(None));
     let screenshot = screenshot.map(|path| Screenshot { path, frames: 0, failed: failed.clone() });
     let result = eframe::run_native(
         "artune",
-        native_options(setup),
+        native_options(setup.as_ref()),
         Box::new(|context| {
             theme::apply(&context.egui_ctx);
-            context.wgpu_render_state.iter().for_each(|r| pictures::show_painted(&context.egui_ctx, r.clone()));
+            let renderer = context.wgpu_render_state.clone();
+            renderer.iter().for_each(|r| pictures::show_painted(&context.egui_ctx, r.clone()));
+            // The surface stands: from now on the device may be kept busy.
+            let session = session::start_for_window(options.clone(), bench, setup.as_ref());
+            renderer.iter().for_each(|r| session.draws_with(&r.device, &r.queue));
             // A picture for a document is of the layout that everybody has.
             let storage = context.storage.filter(|_| screenshot.is_none());
             let remembered = storage.and_then(|storage| eframe::get_value(storage, STORAGE)).unwrap_or_default();
@@ -72,7 +76,7 @@ pub fn run(options: Options, screenshot: Option<PathBuf>) -> Result<()> {
             if !options.autostart && !options.resume {
                 app.play(Recording::shipped()?);
             }
-            Ok(Box::new(Window { app, options, session: Some(session), screenshot }))
+            Ok(Box::new(Window { app, options, session: Some(session), screenshot, renderer }))
         }),
     );
     result.map_err(|error| WindowError::Refused { why: error.to_string() })?;
@@ -89,7 +93,7 @@ fn has_display() -> bool {
 }
 
 /// The window's size and name; it draws on the engine's own GPU device where the engine has one.
-fn native_options(setup: Option<DrawSetup>) -> eframe::NativeOptions {
+fn native_options(setup: Option<&DrawSetup>) -> eframe::NativeOptions {
     let mut options = eframe::NativeOptions {
         renderer: eframe::Renderer::Wgpu,
         viewport: egui::ViewportBuilder::default()
@@ -99,7 +103,7 @@ fn native_options(setup: Option<DrawSetup>) -> eframe::NativeOptions {
             .with_min_inner_size([880.0, 600.0]),
         ..Default::default()
     };
-    if let Some(DrawSetup { instance, adapter, device, queue, .. }) = setup {
+    if let Some(DrawSetup { instance, adapter, device, queue, .. }) = setup.cloned() {
         options.wgpu_options.wgpu_setup =
             egui_wgpu::WgpuSetup::Existing(egui_wgpu::WgpuSetupExisting { instance, adapter, device, queue });
     }
@@ -112,6 +116,8 @@ struct Window {
     options: Options,
     session: Option<Session>,
     screenshot: Option<Screenshot>,
+    /// What draws the window; a new engine is told of it.
+    renderer: Option<egui_wgpu::RenderState>,
 }
 
 /// A picture of the window that is still to be taken.
@@ -139,8 +145,12 @@ impl Window {
             self.options.out = folder;
         }
         self.options.config = config;
-        match session::start_for_window(self.options.clone()) {
-            Ok((session, _)) => self.session = Some(session),
+        match session::open_for_window(&self.options.device) {
+            Ok((bench, setup)) => {
+                let session = session::start_for_window(self.options.clone(), bench, setup.as_ref());
+                self.renderer.iter().for_each(|r| session.draws_with(&r.device, &r.queue));
+                self.session = Some(session);
+            }
             Err(error) => self.app.observe(Event::Failed { error: format!("{error:#}"), advice: String::new() }),
         }
     }
@@ -184,7 +194,7 @@ impl eframe::App for Window {
         if let Some(session) = &self.session {
             session.poll().into_iter().for_each(|event| self.app.observe(event));
             if let Some(exhibit) = session.gallery.take() {
-                self.app.pictures(exhibit.gallery);
+                self.app.pictures(exhibit);
             }
         }
         let commands = self.app.show(ui);
