@@ -7,17 +7,22 @@
 pub mod checkpoint;
 pub mod evaluate;
 mod exhibit;
+pub mod forecast;
 pub mod handle;
 pub mod history;
+pub mod machine;
 pub mod origin;
 pub mod pretraining;
 pub mod protocol;
 pub mod record;
+pub mod room;
 pub mod slot;
 pub mod studio;
 pub mod tools;
 mod worker;
 
+pub use forecast::Forecast;
 pub use handle::{DrawSetup, Session, start, start_for_window};
 pub use history::History;
+pub use machine::Machine;
 pub use protocol::{Command, Event, Gallery, Group, Metrics, Options, Phase, Sample, Span, State};

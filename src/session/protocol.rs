@@ -5,6 +5,8 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
+use super::forecast::Forecast;
+use super::machine::Machine;
 use crate::config::RunConfig;
 
 /// What a session starts with.
@@ -129,6 +131,10 @@ pub enum Event {
         /// The run folder: after a reset not the one asked for.
         folder: Option<PathBuf>,
     },
+    /// What the engine computes on; comes before [`Event::Ready`].
+    Machine(Box<Machine>),
+    /// The memory that the run is going to take: before [`Event::Ready`], and again when a knob that changes it is turned.
+    Forecast(Box<Forecast>),
     /// The engine changed what it is doing.
     State(State),
     /// How far the phase at hand is.

@@ -1,5 +1,6 @@
 //! The engine's thread: it owns every tensor, does one piece of work at a time, and between two pieces listens.
 
+mod admission;
 mod chores;
 
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, TryRecvError};
@@ -8,8 +9,10 @@ use std::time::Duration;
 use anyhow::Result;
 
 use super::exhibit::gallery_of;
+use super::machine::Machine;
 use super::protocol::{Command, Event, Gallery, Options, Phase, Span, State};
 use super::record::Record;
+use super::room::Refusal;
 use super::slot::Slot;
 use super::studio::Studio;
 use crate::config::{Param, RunConfig};
@@ -17,12 +20,16 @@ use crate::gpu::{Chosen, choose};
 use crate::platform::clock::Stopwatch;
 use crate::platform::files::unused_folder;
 use crate::rl::trainer::{self, Advance, Outcome, Rollouts};
+use admission::Gate;
 
 /// Seconds between two previews of unfinished pictures.
 const PREVIEW_SECONDS: f64 = 0.7;
 
 /// What to do about a failure.
 pub(super) fn advice(error: &anyhow::Error) -> String {
+    if let Some(refusal) = error.downcast_ref::<Box<Refusal>>() {
+        return refusal.remedy();
+    }
     let text = format!("{error:#}");
     let advice = if text.contains("--resume") || text.contains("--data") || text.contains("--weights") {
         return String::new(); // it says itself what to do
@@ -54,6 +61,7 @@ pub(super) struct Engine {
     record: Option<Record>,
     device_label: String,
     device: burn::tensor::Device,
+    gate: Gate,
     inbox: Receiver<Command>,
     outbox: Sender<Event>,
     gallery: Slot<Gallery>,
@@ -74,6 +82,7 @@ impl Engine {
     ) -> Result<Self> {
         let started = Stopwatch::start();
         let _ = outbox.send(Event::State(State::Loading));
+        let window = chosen.is_some();
         let chosen = match chosen {
             Some(chosen) => chosen,
             None => choose(&options.device)?,
@@ -81,7 +90,10 @@ impl Engine {
         if let Some(notice) = &chosen.notice {
             let _ = outbox.send(Event::Notice(notice.clone()));
         }
-        let studio = pollster::block_on(Studio::open(&options, &chosen.device))?;
+        let machine = Machine::of(&chosen, window);
+        let _ = outbox.send(Event::Machine(Box::new(machine.clone())));
+        let gate = Gate { machine, watched: options.watched, outbox: outbox.clone() };
+        let studio = pollster::block_on(Studio::open_if(&options, &chosen.device, |c, begun| gate.open(c, begun)))?;
         let record = match &options.out {
             Some(out) => Some(Record::open(out, studio.trainer.config(), &studio.origin, studio.trainer.update())?),
             None => None,
@@ -95,6 +107,7 @@ impl Engine {
             record,
             device_label: chosen.label,
             device: chosen.device,
+            gate,
             options,
             inbox,
             outbox,
@@ -199,7 +212,8 @@ impl Engine {
             self.save()?;
             self.summarise()?;
         }
-        self.studio = pollster::block_on(Studio::open(&self.options, &self.device))?;
+        let admit = |config: &RunConfig, begun| self.gate.open(config, begun);
+        self.studio = pollster::block_on(Studio::open_if(&self.options, &self.device, admit))?;
         if let Some(out) = &self.options.out {
             self.record = Some(Record::open(out, self.studio.trainer.config(), &self.studio.origin, 0)?);
         }
@@ -235,6 +249,11 @@ impl Engine {
         let mut config: RunConfig = self.studio.trainer.config().clone();
         match config.set(name, value).and_then(|()| config.validate()) {
             Ok(()) => {
+                if let Err(refusal) = self.gate.turn(self.studio.trainer.config(), &config) {
+                    let remedy = refusal.remedy();
+                    self.say(Event::Warning(format!("{name} stays as it was: {refusal}. {remedy}")));
+                    return Ok(());
+                }
                 if let Some(record) = &self.record {
                     record.turned(self.studio.trainer.update(), name, value)?;
                 }
