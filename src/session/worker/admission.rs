@@ -11,15 +11,14 @@ use super::super::room::{Refusal, Room, fits};
 use crate::config::RunConfig;
 use crate::model::family::FamilyConfig;
 
-/// Bytes set aside for going back to earlier states of a run.
-const KEYFRAMES: u64 = 0;
-
 /// Lets settings through that fit, and tells the face what they will take.
 pub(super) struct Gate {
     /// What computes.
     pub(super) machine: Machine,
     /// A window looks on.
     pub(super) watched: bool,
+    /// Bytes set aside for going back to earlier states of the run.
+    pub(super) keyframes: u64,
     pub(super) outbox: Sender<Event>,
 }
 
@@ -33,8 +32,8 @@ impl Gate {
     /// Before a knob is turned from `old` to `new`. One that asks for no more than before always may: it cannot make
     /// things worse.
     pub(super) fn turn(&self, old: &RunConfig, new: &RunConfig) -> Result<(), Box<Refusal>> {
-        let [before, after] =
-            [old, new].map(|config| forecast(config, &FamilyConfig::named(&config.model), self.watched, KEYFRAMES));
+        let [before, after] = [old, new]
+            .map(|config| forecast(config, &FamilyConfig::named(&config.model), self.watched, self.keyframes));
         if after == before {
             return Ok(());
         }
@@ -47,7 +46,7 @@ impl Gate {
 
     fn check(&self, config: &RunConfig, begun: bool) -> Result<(), Box<Refusal>> {
         let room = Room::now(&self.machine);
-        let forecast = fits(config, &FamilyConfig::named(&config.model), (self.watched, KEYFRAMES), &room, begun)?;
+        let forecast = fits(config, &FamilyConfig::named(&config.model), (self.watched, self.keyframes), &room, begun)?;
         let _ = self.outbox.send(Event::Forecast(Box::new(forecast)));
         Ok(())
     }
@@ -69,7 +68,7 @@ mod tests {
     #[test]
     fn a_knob_that_asks_for_more_than_fits_is_refused_and_one_that_asks_for_less_never() {
         let (outbox, events) = channel();
-        let gate = Gate { machine: card(20 << 20), watched: false, outbox };
+        let gate = Gate { machine: card(20 << 20), watched: false, keyframes: 0, outbox };
         let with = |micro_batch| RunConfig { micro_batch, ..RunConfig::default() };
         assert!(gate.open(&with(16), false).is_ok());
         assert!(matches!(events.try_recv(), Ok(Event::Forecast(_))));

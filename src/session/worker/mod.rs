@@ -92,7 +92,7 @@ impl Engine {
         }
         let machine = Machine::of(&chosen, window);
         let _ = outbox.send(Event::Machine(Box::new(machine.clone())));
-        let gate = Gate { machine, watched: options.watched, outbox: outbox.clone() };
+        let gate = Gate { machine, watched: options.watched, keyframes: 0, outbox: outbox.clone() };
         let studio = pollster::block_on(Studio::open_if(&options, &chosen.device, |c, begun| gate.open(c, begun)))?;
         let record = match &options.out {
             Some(out) => Some(Record::open(out, studio.trainer.config(), &studio.origin, studio.trainer.update())?),
