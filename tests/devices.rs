@@ -183,7 +183,8 @@ fn pictures_are_painted_for_a_window_on_the_engines_own_gpu_and_read_back_for_an
     let mut config = RunConfig::default();
     config.apply([("model", "tiny"), ("prompts", "2"), ("num_generations", "2")]).expect("valid");
     let options = Options { config, device: adapter.index.to_string(), watched: true, ..Options::default() };
-    let (session, setup) = session::start_for_window(options).expect("an engine");
+    let (opened, setup) = session::open_for_window(&options.device).expect("a device");
+    let session = session::start_for_window(options, opened, setup.as_ref());
     let setup = setup.expect("a device to draw with");
     while !matches!(session.wait().expect("an engine"), Event::State(State::Paused)) {}
 
@@ -197,8 +198,8 @@ fn pictures_are_painted_for_a_window_on_the_engines_own_gpu_and_read_back_for_an
     assert_eq!((layout.side, layout.capacity()), (painted.gallery.side, 4));
     assert!(painted.gallery.groups.iter().flat_map(|group| &group.samples).all(|sample| sample.rgb.is_empty()));
 
-    let _ = shown_after(&session, Span::Phase); // writes the other tokens
-    let scored = shown_after(&session, Span::Phase).expect("scored pictures");
+    let _ = shown_after(&session, Span::Rollout); // writes the other tokens
+    let scored = shown_after(&session, Span::Reward).expect("scored pictures");
     assert!(scored.atlas.is_some());
     assert!(scored.gallery.groups.iter().flat_map(|group| &group.samples).all(|sample| !sample.rgb.is_empty()));
     session.join();

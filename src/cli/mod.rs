@@ -47,6 +47,9 @@ struct WindowArgs {
     /// Run at once, save a picture of the window after `--updates`, and close it.
     #[arg(long, value_name = "PNG")]
     screenshot: Option<PathBuf>,
+    /// When the window closes, write figures about it: time to the first picture, frame times, memory, updates a minute.
+    #[arg(long, value_name = "JSON")]
+    report: Option<PathBuf>,
 }
 
 /// What the program can do.
@@ -191,6 +194,7 @@ fn check_resume(run: &RunArgs, named: bool) -> Result<()> {
 /// # Errors
 /// Whatever the verb's own errors are, in words for the user.
 pub fn main() -> Result<()> {
+    crate::platform::clock::since_start(); // from here on it counts
     let cli = Cli::parse();
     match cli.verb {
         None => window(&cli.window),
@@ -220,7 +224,7 @@ fn window(args: &WindowArgs) -> Result<()> {
         }
         None => unused_folder(Path::new("runs/window")),
     });
-    crate::ui::run(options, args.screenshot.clone())
+    crate::ui::run(options, args.screenshot.clone(), args.report.clone())
 }
 
 #[cfg(test)]

@@ -5,8 +5,10 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
+use super::forecast::Forecast;
 use super::inspect::{Inspection, Question};
 use super::keyframes::BUDGET;
+use super::machine::Machine;
 use super::space::Space;
 use crate::config::RunConfig;
 pub use crate::rl::trainer::Phase;
@@ -145,6 +147,10 @@ pub enum Event {
         /// The run folder: after a reset not the one asked for.
         folder: Option<PathBuf>,
     },
+    /// What the engine computes on; comes before [`Event::Ready`].
+    Machine(Box<Machine>),
+    /// The memory that the run is going to take: before [`Event::Ready`], and again when a knob that changes it is turned.
+    Forecast(Box<Forecast>),
     /// The engine changed what it is doing.
     State(State),
     /// How far the phase at hand is.

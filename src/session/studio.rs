@@ -80,6 +80,19 @@ impl Studio {
     /// # Errors
     /// Where pictures or weights do not load, or there is nothing to resume.
     pub async fn open(options: &Options, device: &Device) -> Result<Self> {
+        Self::open_if(options, device, |_, _| Ok(())).await
+    }
+
+    /// As [`Self::open`], but `admit` may refuse the settings, which it gets together with whether the run had begun:
+    /// before anything large is loaded.
+    ///
+    /// # Errors
+    /// As [`Self::open`], and whatever `admit` says.
+    pub async fn open_if(
+        options: &Options,
+        device: &Device,
+        admit: impl FnOnce(&RunConfig, bool) -> Result<()>,
+    ) -> Result<Self> {
         let (mut notices, mut changed) = (vec![], vec![]);
         let mut config = options.config.clone();
         let resumed = match (&options.out, options.resume) {
@@ -101,6 +114,7 @@ impl Studio {
             _ => None,
         };
         config.validate()?;
+        admit(&config, resumed.is_some())?;
         let began = resumed.as_ref().map(|saved| saved.origin.clone()).unwrap_or_default();
         let (data, weights) =
             (options.data.clone().or(began.data.clone()), options.weights.clone().or(began.weights.clone()));

@@ -175,6 +175,7 @@ impl App {
             Event::Keyframes(keyframes) => self.bar.set_keyframes(keyframes),
             Event::Saved { path } => say(Weight::Notice, text::saved(&path)),
             Event::Inspected(_) | Event::NotInspected { .. } => {}
+            Event::Machine(_) | Event::Forecast(_) => {}
             Event::Notice(line) => say(Weight::Notice, line),
             Event::Warning(line) => say(Weight::Warning, line),
             Event::Failed { error, advice } => {

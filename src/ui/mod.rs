@@ -9,11 +9,14 @@ mod bar;
 mod controls;
 mod curves;
 mod desk;
+mod frames;
 mod gallery;
 mod inspect;
 mod log;
+mod machine;
 mod mix;
 mod pictures;
+mod report;
 mod space;
 mod text;
 pub mod theme;
@@ -27,8 +30,11 @@ use anyhow::Result;
 use eframe::{egui, egui_wgpu};
 
 pub use app::{App, Remembered, Restart};
+use report::Report;
 
 use crate::config::PARAMS;
+use crate::platform::clock::Stopwatch;
+use crate::platform::files::write_atomic;
 use crate::session::recording::Recording;
 use crate::session::{self, DrawSetup, Event, Options, Session, State};
 
@@ -47,18 +53,20 @@ pub enum WindowError {
 }
 
 /// Opens the window and stays until it is closed; closing saves. With `screenshot` it saves a picture of itself there
-/// once the run is finished, and closes.
+/// once the run is finished, and closes; with `report` it writes figures about itself there when it closes.
 ///
 /// # Errors
 /// [`WindowError`], where there is no display or the system refuses a window; also where the device that was named
 /// does not exist.
-pub fn run(options: Options, screenshot: Option<PathBuf>) -> Result<()> {
+pub fn run(options: Options, screenshot: Option<PathBuf>, report: Option<PathBuf>) -> Result<()> {
     if !has_display() {
         return Err(WindowError::NoDisplay.into());
     }
     let (bench, setup) = session::open_for_window(&options.device)?;
     let failed = Arc::new(Mutex::new(None));
     let screenshot = screenshot.map(|path| Screenshot { path, frames: 0, failed: failed.clone() });
+    let report = report.map(|path| (path, Report::default()));
+    let unwritten = failed.clone();
     let result = eframe::run_native(
         "artune",
         native_options(setup.as_ref()),
@@ -76,7 +84,7 @@ pub fn run(options: Options, screenshot: Option<PathBuf>) -> Result<()> {
             if !options.autostart && !options.resume {
                 app.play(Recording::shipped()?);
             }
-            Ok(Box::new(Window { app, options, session: Some(session), screenshot, renderer }))
+            Ok(Box::new(Window { app, options, session: Some(session), screenshot, renderer, report, unwritten }))
         }),
     );
     result.map_err(|error| WindowError::Refused { why: error.to_string() })?;
@@ -118,6 +126,10 @@ struct Window {
     screenshot: Option<Screenshot>,
     /// What draws the window; a new engine is told of it.
     renderer: Option<egui_wgpu::RenderState>,
+    /// Figures about the window, and the file that they go to.
+    report: Option<(PathBuf, Report)>,
+    /// Why the report could not be written.
+    unwritten: Arc<Mutex<Option<String>>>,
 }
 
 /// A picture of the window that is still to be taken.
@@ -191,9 +203,14 @@ impl eframe::App for Window {
     }
 
     fn ui(&mut self, ui: &mut egui::Ui, _frame: &mut eframe::Frame) {
+        let clock = Stopwatch::start();
         if let Some(session) = &self.session {
-            session.poll().into_iter().for_each(|event| self.app.observe(event));
+            for event in session.poll() {
+                self.report.iter_mut().for_each(|(_, report)| report.observe(&event));
+                self.app.observe(event);
+            }
             if let Some(exhibit) = session.gallery.take() {
+                self.report.iter_mut().for_each(|(_, report)| report.pictures());
                 self.app.pictures(exhibit);
             }
         }
@@ -205,6 +222,7 @@ impl eframe::App for Window {
             self.restart(restart);
         }
         self.photograph(ui.ctx());
+        self.report.iter_mut().for_each(|(_, report)| report.frame(clock.seconds() as f32));
         // Drawing may share its processor with the engine: look often while something happens, seldom otherwise.
         let pause = if matches!(self.app.state(), State::Loading | State::Running) { 80 } else { 300 };
         ui.ctx().request_repaint_after(Duration::from_millis(pause));
@@ -213,6 +231,12 @@ impl eframe::App for Window {
     fn on_exit(&mut self) {
         if let Some(session) = self.session.take() {
             session.join();
+        }
+        if let Some((path, report)) = &mut self.report
+            && let Err(error) = write_atomic(path, format!("{:#}\n", report.to_json()).as_bytes())
+        {
+            let why = format!("{}: {error}", path.display());
+            self.unwritten.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(why);
         }
     }
 }

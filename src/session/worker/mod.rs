@@ -1,5 +1,6 @@
 //! The engine's thread: it owns every tensor, does one piece of work at a time, and between two pieces listens.
 
+mod admission;
 mod chores;
 mod time;
 
@@ -10,14 +11,17 @@ use anyhow::Result;
 
 use super::exhibit::Painter;
 use super::keyframes::Keyframes;
+use super::machine::Machine;
 use super::protocol::{Command, Event, Options, Phase, Span, State};
 use super::record::Record;
+use super::room::Refusal;
 use super::studio::Studio;
 use crate::config::{Param, RunConfig};
 use crate::gpu::{Chosen, choose};
 use crate::platform::clock::Stopwatch;
 use crate::platform::files::unused_folder;
 use crate::rl::trainer::{Advance, Outcome, Rollouts};
+use admission::Gate;
 use time::Time;
 
 /// Seconds between two previews of unfinished pictures.
@@ -25,6 +29,9 @@ const PREVIEW_SECONDS: f64 = 0.7;
 
 /// What to do about a failure.
 pub(super) fn advice(error: &anyhow::Error) -> String {
+    if let Some(refusal) = error.downcast_ref::<Box<Refusal>>() {
+        return refusal.remedy();
+    }
     let text = format!("{error:#}");
     let advice = if text.contains("--resume") || text.contains("--data") || text.contains("--weights") {
         return String::new(); // it says itself what to do
@@ -58,6 +65,7 @@ pub(super) struct Engine {
     record: Option<Record>,
     device_label: String,
     device: burn::tensor::Device,
+    gate: Gate,
     inbox: Receiver<Command>,
     outbox: Sender<Event>,
     painter: Painter,
@@ -79,6 +87,7 @@ impl Engine {
     ) -> Result<Self> {
         let started = Stopwatch::start();
         let _ = outbox.send(Event::State(State::Loading));
+        let window = chosen.is_some();
         let chosen = match chosen {
             Some(chosen) => chosen,
             None => choose(&options.device)?,
@@ -86,7 +95,10 @@ impl Engine {
         if let Some(notice) = &chosen.notice {
             let _ = outbox.send(Event::Notice(notice.clone()));
         }
-        let studio = pollster::block_on(Studio::open(&options, &chosen.device))?;
+        let machine = Machine::of(&chosen, window);
+        let _ = outbox.send(Event::Machine(Box::new(machine.clone())));
+        let gate = Gate { machine, watched: options.watched, keyframes: 0, outbox: outbox.clone() };
+        let studio = pollster::block_on(Studio::open_if(&options, &chosen.device, |c, begun| gate.open(c, begun)))?;
         let record = match &options.out {
             Some(out) => Some(Record::open(out, studio.trainer.config(), &studio.origin, studio.trainer.update())?),
             None => None,
@@ -101,6 +113,7 @@ impl Engine {
             device_label: chosen.label,
             device: chosen.device,
             time: Time::new(options.keyframe_bytes),
+            gate,
             options,
             inbox,
             outbox,
@@ -222,7 +235,8 @@ impl Engine {
             self.save()?;
             self.summarise()?;
         }
-        self.studio = pollster::block_on(Studio::open(&self.options, &self.device))?;
+        let admit = |config: &RunConfig, begun| self.gate.open(config, begun);
+        self.studio = pollster::block_on(Studio::open_if(&self.options, &self.device, admit))?;
         if let Some(out) = &self.options.out {
             self.record = Some(Record::open(out, self.studio.trainer.config(), &self.studio.origin, 0)?);
         }
@@ -260,6 +274,11 @@ impl Engine {
         let mut config: RunConfig = self.studio.trainer.config().clone();
         match config.set(name, value).and_then(|()| config.validate()) {
             Ok(()) => {
+                if let Err(refusal) = self.gate.turn(self.studio.trainer.config(), &config) {
+                    let remedy = refusal.remedy();
+                    self.say(Event::Warning(format!("{name} stays as it was: {refusal}. {remedy}")));
+                    return Ok(());
+                }
                 if let Some(record) = &self.record {
                     record.turned(self.studio.trainer.update(), name, value)?;
                 }
