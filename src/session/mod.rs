@@ -5,6 +5,7 @@
 //! holds up the engine.
 
 pub mod checkpoint;
+pub mod diagnosis;
 pub mod evaluate;
 mod exhibit;
 pub mod handle;
