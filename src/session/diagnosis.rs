@@ -130,7 +130,9 @@ pub fn diagnose(history: &History, config: &RunConfig) -> Vec<Finding> {
             Some(other) => {
                 other.severity = other.severity.max(found.severity);
                 other.since = other.since.min(found.since);
-                other.rewind_to = other.rewind_to.min(found.rewind_to);
+                // The finer curve knows better where it was still well.
+                let first = other.since.saturating_sub(1);
+                other.rewind_to = other.rewind_to.max(found.rewind_to).map(|update| update.min(first));
                 let new = found.evidence.into_iter().filter(|e| !other.evidence.iter().any(|o| o.metric == e.metric));
                 let new: Vec<Evidence> = new.collect();
                 other.evidence.extend(new);
@@ -166,7 +168,7 @@ fn explained(kind: Kind) -> &'static [Kind] {
 }
 
 fn finding(seen: &Seen<'_>, check: &Check) -> Option<Finding> {
-    let latched = |limit| robust::latch(&check.levels, limit, check.below);
+    let latched = |limit| robust::latch(&check.levels, limit, check.release, check.below);
     let began = latched(check.limit)?;
     let serious = check.serious.is_some_and(|limit| latched(limit).is_some());
     let severity = if serious { Severity::Serious } else { check.mildest };

@@ -11,7 +11,7 @@ use super::{Kind, Severity};
 /// Parts of the reward that tell whether a picture is any good, paid or not; the others are for teaching.
 const JUDGES: [&str; 2] = ["clip", "preference"];
 /// A level below this share of its limit is clearly well, so that a rewind goes to where there was no sign of trouble.
-pub(super) const CLEARLY_WELL: f64 = 0.5;
+pub(super) const CLEARLY_WELL: f64 = 0.7;
 
 /// One of the last ten updates lost: a single broken number is worth a word.
 const LOST: f64 = 0.1;
@@ -93,11 +93,14 @@ const CUT: f64 = 5.0;
 /// Nats per token moved after [`STEPS_UPDATES`]: the slowest sound run had moved by 0.02 to 0.03.
 const MOVED_LEAST: f64 = 0.01;
 const STEPS_UPDATES: usize = 25;
-/// Standard errors that the reward must have risen by after [`PROGRESS_UPDATES`]: sound runs by 2.5 to 5.
-const PROGRESS: f64 = 1.5;
+/// Standard errors that the reward has risen by after [`PROGRESS_UPDATES`] or more: sound runs by 3 to 9. Below one there
+/// is no rise; from two on there is one.
+const PROGRESS: f64 = 1.0;
+const PROGRESS_RELEASE: f64 = 0.5;
 const PROGRESS_UPDATES: usize = 40;
-/// So many of the newest updates must agree that there is no progress.
-const PROGRESS_AGREE: usize = 5;
+/// It is looked at after every so many updates, and so many times.
+const PROGRESS_EVERY: usize = 5;
+const PROGRESS_TIMES: usize = 12;
 
 impl Seen<'_> {
     /// Every check that applies to this run, with its levels.
@@ -142,7 +145,9 @@ impl Seen<'_> {
         let vendi = best(&self.points("eval/vendi", f64::NEG_INFINITY), |now, best| 1.0 - now / best, f64::max);
         let rises = self.rises();
         let gate = |levels: Vec<[f64; 2]>| -> Vec<[f64; 2]> {
-            let risen = |update: f64| rises.iter().any(|rise| reached(rise, update).is_some_and(|z| z > MOVED));
+            // A median stands in the middle of its window: later ones were not known at `update`.
+            let known = |update: f64| update - (SMOOTH / 2) as f64;
+            let risen = |update: f64| rises.iter().any(|rise| reached(rise, known(update)).is_some_and(|z| z > MOVED));
             levels.into_iter().map(|[update, level]| [update, if risen(update) { level } else { 0.0 }]).collect()
         };
         let samples = self.config.eval_samples as f64;
@@ -246,13 +251,14 @@ impl Seen<'_> {
         let ceiling: Vec<[f64; 2]> = parts.iter().map(full).reduce(lowest).unwrap_or_default();
         let reward = self.curve("reward", self.paid);
         let fell = reward.as_ref().map(Curve::fell).unwrap_or_default();
-        let agree = |curve: &Curve| {
-            let ends = (curve.points.len().saturating_sub(PROGRESS_AGREE)..=curve.points.len()).skip(1);
-            let ends = ends.filter(|end| *end >= PROGRESS_UPDATES);
-            let rise = |end: usize| Some([curve.points[end - 1][0], trend(&curve.points[..end], curve.noise)?]);
-            ends.filter_map(rise).collect::<Vec<_>>()
+        let rises = |curve: &Curve| {
+            let ends = (PROGRESS_UPDATES..curve.points.len() + 1).step_by(PROGRESS_EVERY).rev().take(PROGRESS_TIMES);
+            let rise = |end: usize| Some([curve.points[end - 1][0], trend(&curve.points[..end], curve.noise(end))?]);
+            let mut rises: Vec<[f64; 2]> = ends.filter_map(rise).collect();
+            rises.reverse();
+            rises
         };
-        let progress = reward.as_ref().map(agree).unwrap_or_default();
+        let progress = reward.as_ref().map(rises).unwrap_or_default();
         let mut checks = vec![
             Check::above(Kind::DeadGroups, "frac_reward_zero_std", rolling(&dead, RECENT), DEAD, DEAD_SERIOUS),
             Check::above(Kind::Saturated, "reward_std", spread.unwrap_or_default(), SPREAD_LOST, SPREAD_LOST_SERIOUS),
@@ -262,6 +268,7 @@ impl Seen<'_> {
                 below: true,
                 serious: None,
                 mildest: Severity::Notice,
+                release: PROGRESS_RELEASE,
                 since: reward.and_then(|curve| curve.points.first().map(|point| point[0] as u64)),
                 ..Check::above(Kind::NoProgress, "reward", progress, PROGRESS, 0.0)
             },

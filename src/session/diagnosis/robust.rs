@@ -1,9 +1,5 @@
 //! Statistics that a few wild values do not move.
 
-/// Share of a limit that a level must have come back to before its finding ends. A level that wanders by a fifth around
-/// its limit, which medians of a few updates do, then makes one finding and not many.
-const RELEASE: f64 = 0.8;
-
 /// Points that a slope is taken from at most; longer curves are first summed up by medians. All pairs of 60 points are
 /// 1,770 slopes.
 const SLOPE_POINTS: usize = 60;
@@ -57,10 +53,11 @@ pub(super) fn trend(points: &[[f64; 2]], noise: f64) -> Option<f64> {
     Some(rise / (noise * (12.0 / points.len() as f64).sqrt())).filter(|errors| errors.is_finite())
 }
 
-/// The update since which the level has been beyond `limit` without having come back clearly; `None` where it is not.
-pub(super) fn latch(levels: &[[f64; 2]], limit: f64, below: bool) -> Option<u64> {
+/// The update since which the level has been beyond `limit` without having come back to the share `release` of it;
+/// `None` where it is not. With `below`, low levels are the bad ones, and the way back is to `limit / release`.
+pub(super) fn latch(levels: &[[f64; 2]], limit: f64, release: f64, below: bool) -> Option<u64> {
     let sign = if below { -1.0 } else { 1.0 };
-    let release = if below { limit / RELEASE } else { limit * RELEASE };
+    let release = if below { limit / release } else { limit * release };
     let mut since = None;
     for &[update, level] in levels {
         if sign * level >= sign * limit {
@@ -107,10 +104,10 @@ mod tests {
     #[test]
     fn a_level_that_wanders_about_its_limit_makes_one_finding() {
         let wandering = curve([0.0, 1.1, 0.9, 1.2, 0.85, 0.95]);
-        assert_eq!(latch(&wandering, 1.0, false), Some(1));
-        assert_eq!(latch(&curve([0.0, 0.95, 0.9]), 1.0, false), None);
-        assert_eq!(latch(&curve([0.0, 1.1, 0.7, 0.95]), 1.0, false), None);
-        assert_eq!(latch(&curve([3.0, 0.9, 1.1]), 1.0, true), Some(1));
-        assert_eq!(latch(&curve([3.0, 0.9, 1.3]), 1.0, true), None);
+        assert_eq!(latch(&wandering, 1.0, 0.8, false), Some(1));
+        assert_eq!(latch(&curve([0.0, 0.95, 0.9]), 1.0, 0.8, false), None);
+        assert_eq!(latch(&curve([0.0, 1.1, 0.7, 0.95]), 1.0, 0.8, false), None);
+        assert_eq!(latch(&curve([3.0, 0.9, 1.1]), 1.0, 0.8, true), Some(1));
+        assert_eq!(latch(&curve([3.0, 0.9, 1.3]), 1.0, 0.8, true), None);
     }
 }

@@ -13,8 +13,14 @@ pub(super) const RECENT: usize = 5;
 pub(super) const SMOOTH: usize = 9;
 /// Newest points that levels are computed from: what began earlier than that is shown as having begun there.
 pub(super) const HORIZON: usize = 1000;
+/// A level that wanders by a fifth around its limit, which medians of a few updates do, makes one finding and not many.
+const RELEASE: f64 = 0.8;
 /// Noise is taken to be at least this share of a curve's start: smaller changes are nobody's concern.
 const LEAST_NOISE: f64 = 1e-3;
+/// Points before a moment that tell its noise. Only those before it: what was once said of an update then stands.
+const NOISE: usize = 50;
+/// But so many at least, of the first ones where there are no more: eleven differences make a median worth having.
+const LEAST_NOISE_POINTS: usize = 12;
 
 /// One check on one curve.
 pub(super) struct Check {
@@ -25,6 +31,8 @@ pub(super) struct Check {
     pub limit: f64,
     /// Limit from which the finding is serious, if ever.
     pub serious: Option<f64>,
+    /// Share of the limit that a level must come back to before the finding ends.
+    pub release: f64,
     /// Severity before that.
     pub mildest: Severity,
     pub below: bool,
@@ -42,11 +50,10 @@ pub(super) struct Seen<'a> {
     pub paid: f64,
 }
 
-/// A curve with its start and noise.
+/// A curve with its start.
 pub(super) struct Curve {
     pub points: Vec<[f64; 2]>,
     start: f64,
-    pub noise: f64,
 }
 
 impl<'a> Seen<'a> {
@@ -78,8 +85,7 @@ impl<'a> Seen<'a> {
         let mut points = self.points(name, era);
         let start = middle(points.get(..START)?)?;
         points.drain(..points.len().saturating_sub(HORIZON));
-        let noise = noise(&points).max(LEAST_NOISE * start.abs());
-        Some(Curve { points, start, noise })
+        Some(Curve { points, start })
     }
 
     /// Running medians of a whole curve's newest part.
@@ -168,22 +174,35 @@ impl Check {
     /// A check whose levels are bad above `limit`.
     pub fn above(kind: Kind, metric: &str, levels: Vec<[f64; 2]>, limit: f64, serious: f64) -> Self {
         let (metric, serious, mildest) = (metric.into(), Some(serious), Severity::Warning);
-        Self { kind, metric, levels, limit, serious, mildest, below: false, since: None }
+        Self { kind, metric, levels, limit, serious, mildest, release: RELEASE, below: false, since: None }
     }
 }
 
 impl Curve {
     /// Share of the start that is lost, where that is more than noise.
     pub fn lost(&self) -> Vec<[f64; 2]> {
-        let lost = |now: f64| if self.start - now > MOVED * self.noise { 1.0 - now / self.start } else { 0.0 };
         let sound = self.start > 0.0;
-        rolling(&self.points, SMOOTH).into_iter().filter(|_| sound).map(|[update, now]| [update, lost(now)]).collect()
+        let lost = |z: f64, now: f64| if sound && z < -MOVED { 1.0 - now / self.start } else { 0.0 };
+        self.moves(1.0).into_iter().zip(self.smooth()).map(|([update, z], now)| [update, lost(z, now[1])]).collect()
     }
 
     /// Rise since the start times `sign`, in standard deviations of the noise.
     pub fn moves(&self, sign: f64) -> Vec<[f64; 2]> {
-        let rise = |now: f64| if self.noise > 0.0 { sign * (now - self.start) / self.noise } else { 0.0 };
-        rolling(&self.points, SMOOTH).into_iter().map(|[update, now]| [update, rise(now)]).collect()
+        let rise = |(i, [update, now]): (usize, [f64; 2])| {
+            let noise = self.noise(i + SMOOTH);
+            [update, if noise > 0.0 { sign * (now - self.start) / noise } else { 0.0 }]
+        };
+        self.smooth().into_iter().enumerate().map(rise).collect()
+    }
+
+    fn smooth(&self) -> Vec<[f64; 2]> {
+        rolling(&self.points, SMOOTH)
+    }
+
+    /// Standard deviation of the noise as the first `end` points show it.
+    pub fn noise(&self, end: usize) -> f64 {
+        let end = end.max(LEAST_NOISE_POINTS).min(self.points.len());
+        noise(&self.points[end.saturating_sub(NOISE)..end]).max(LEAST_NOISE * self.start.abs())
     }
 
     /// Fall from the best so far, in standard deviations of the noise.
