@@ -5,6 +5,7 @@
 //! holds up the engine. Only a window that draws with the engine's own device is handed a texture of it besides.
 
 pub mod checkpoint;
+pub mod diagnosis;
 pub mod evaluate;
 mod exhibit;
 pub mod forecast;
