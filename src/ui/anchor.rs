@@ -139,7 +139,7 @@ pub(super) fn highlight(ctx: &Context, name: &str, accent: Color32, pulsing: boo
         // Strong while it is to be found, soft afterwards.
         if pulsing { 1.0 } else { 0.0 }
     };
-    let painter = ctx.layer_painter(LayerId::unique(Order::Middle, Id::unique("anchor outline")));
+    let painter = ctx.layer_painter(LayerId::new(Order::Middle, Id::unique("anchor outline")));
     // A pane at the window's edge has its outline inside.
     let window = ctx.content_rect().shrink(1.0);
     for (distance, strength) in [(2.0, 0.55 + 0.45 * wave), (4.5, 0.4 * wave), (7.0, 0.18 * wave)] {

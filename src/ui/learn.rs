@@ -1,23 +1,27 @@
 //! The tour's pane: one page at a time, each outlining the widget that it speaks of, and going on by itself once the
 //! reader has done what it asks for.
 
+mod head;
+
 use std::time::Duration;
 
 use eframe::egui::{
-    Align, Button, Color32, ComboBox, Frame, Layout, Margin, Panel, RichText, ScrollArea, Sense, Stroke, Ui,
-    WidgetInfo, accesskit::Role, pos2, vec2,
+    Align, Button, Color32, Frame, Layout, Margin, Panel, Response, RichText, ScrollArea, Sense, Stroke, Ui, UiBuilder,
+    accesskit::Role, vec2,
 };
 use serde::{Deserialize, Serialize};
 
 use super::anchor::{self, Sight};
 use super::text::learn as words;
 use super::theme;
-use super::tour::{Deed, PAGES, Tour};
+use super::tour::{Deed, Tour};
 
 /// Seconds for which the check mark is seen before the next page comes.
 const LINGER: f64 = 2.0;
 /// Seconds for which the outline pulses when a page begins, or is asked to show its widget.
 const PULSING: f64 = 4.8;
+/// The text is never set wider than this, in points.
+const WIDEST: f32 = 540.0;
 
 /// The tour's pane. What is remembered of it is the reader's place.
 #[derive(Default, Serialize, Deserialize)]
@@ -53,7 +57,7 @@ impl Pane {
         }
     }
 
-    /// Whether there is still something on the tour to be done.
+    /// Whether the tour is still to be finished.
     pub(super) fn is_active(&self) -> bool {
         !self.tour.is_over()
     }
@@ -62,7 +66,16 @@ impl Pane {
     /// that the reader wants to be opened, by its name among the anchors.
     pub(super) fn show(&mut self, ui: &mut Ui) -> Option<&'static str> {
         self.go_on(ui);
-        self.head(ui);
+        let whole = ui.available_rect_before_wrap();
+        // Longer lines are hard to read.
+        let column = whole.with_max_x(whole.right().min(whole.left() + WIDEST));
+        ui.scope_builder(UiBuilder::new().max_rect(column), |ui| self.column(ui)).inner
+    }
+
+    fn column(&mut self, ui: &mut Ui) -> Option<&'static str> {
+        if let Some(page) = head::show(ui, &self.tour) {
+            self.turn_to(ui, page);
+        }
         let foot = Frame::new().inner_margin(Margin { top: 6, ..Margin::ZERO });
         Panel::bottom("learn foot").frame(foot).show_separator_line(false).show(ui, |ui| self.foot(ui));
         let page = self.tour.page();
@@ -79,7 +92,9 @@ impl Pane {
                 (false, Some(_)) => self.praise(ui),
             }
         });
-        if let Some(name) = page.anchor {
+        if let Some(name) = page.anchor
+            && self.is_active()
+        {
             // Where the widget is folded away, its pane is what there is to see.
             let folded = anchor::sight(ui.ctx(), name) == Sight::Absent;
             let name = anchor::pane(name).filter(|_| folded).unwrap_or(name);
@@ -115,50 +130,6 @@ impl Pane {
         ui.ctx().request_repaint();
     }
 
-    /// Where the reader is: a list of all pages, and a dot for each.
-    fn head(&mut self, ui: &mut Ui) {
-        let at = self.tour.at();
-        let mut to = at;
-        let list = ComboBox::from_id_salt("learn pages").width(ui.available_width()).height(420.0);
-        let list = list.selected_text(words::page_of(at + 1, PAGES.len())).show_ui(ui, |ui| {
-            for (index, page) in PAGES.iter().enumerate() {
-                let line = words::listed(index + 1, page.words.title, self.tour.is_done(index));
-                ui.selectable_value(&mut to, index, line);
-            }
-        });
-        list.response.accessible_name(words::PAGES);
-        let width = (ui.available_width() / PAGES.len() as f32).min(16.0);
-        let (row, _) = ui.allocate_exact_size(vec2(width * PAGES.len() as f32, 14.0), Sense::hover());
-        for (index, page) in PAGES.iter().enumerate() {
-            let cell =
-                row.with_min_x(row.left() + width * index as f32).with_max_x(row.left() + width * (index + 1) as f32);
-            // The list above serves the keyboard: twenty more stops would be in its way.
-            let dot = ui.interact(cell, ui.scope_id().with(("dot", index)), Sense::CLICK);
-            let (done, here) = (self.tour.is_done(index), index == at);
-            let name = words::dot(index + 1, page.words.title, done);
-            dot.widget_info(|| WidgetInfo::labeled(Role::Button, true, &name));
-            let colour = if done || here { theme::accent(ui) } else { ui.visuals().weak_text_color() };
-            let radius = if here {
-                4.5
-            } else if dot.hovered() {
-                4.0
-            } else {
-                3.0
-            };
-            let centre = pos2(cell.center().x, row.center().y);
-            match done {
-                true => ui.painter().circle_filled(centre, radius, colour),
-                false => ui.painter().circle_stroke(centre, radius, Stroke::new(if here { 2.0 } else { 1.0 }, colour)),
-            };
-            if dot.on_hover_text(name).clicked() {
-                to = index;
-            }
-        }
-        if to != at {
-            self.turn_to(ui, to);
-        }
-    }
-
     /// What there is to do, and where.
     fn ask(&mut self, ui: &mut Ui) -> Option<&'static str> {
         let page = self.tour.page();
@@ -167,12 +138,14 @@ impl Pane {
         let pane_open = pane.is_none_or(|pane| anchor::sight(ui.ctx(), pane) != Sight::Absent);
         let mut opens = None;
         card(ui, |ui| {
-            let label = if self.tour.is_done(self.tour.at()) { words::DONE } else { words::TRY };
-            ui.label(RichText::new(label).small().strong().color(theme::accent(ui)));
+            match self.tour.is_done(self.tour.at()) {
+                true => _ = done(ui),
+                false => _ = ui.label(RichText::new(words::TRY).strong().color(theme::accent(ui))),
+            }
             ui.label(page.words.ask);
             match (sight, pane) {
                 (Sight::Shown(_) | Sight::Scrolled, _) => {
-                    if ui.button(words::SHOW).on_hover_text(words::SHOW_HELP).clicked() {
+                    if button(ui, words::SHOW, words::SHOW_HELP) {
                         anchor::seek(ui.ctx(), name);
                         self.visit.pulses = ui.input(|input| input.time) + PULSING;
                     }
@@ -180,7 +153,7 @@ impl Pane {
                 (Sight::Absent, Some(pane)) if !pane_open => {
                     let title = words::pane(pane);
                     ui.weak(words::closed(title));
-                    if ui.button(words::open(title)).on_hover_text(words::OPEN_HELP).clicked() {
+                    if button(ui, &words::open(title), words::OPEN_HELP) {
                         opens = Some(pane);
                     }
                 }
@@ -197,7 +170,7 @@ impl Pane {
     /// It has been done.
     fn praise(&mut self, ui: &mut Ui) -> Option<&'static str> {
         card(ui, |ui| {
-            let done = ui.label(RichText::new(words::DONE).strong().color(theme::accent(ui)));
+            let done = done(ui);
             // A screen reader says it without being asked.
             ui.ctx().accesskit_node_builder(done.id, |node| {
                 node.set_role(Role::Status);
@@ -208,7 +181,7 @@ impl Pane {
                 return;
             }
             ui.label(words::GOES_ON);
-            if ui.button(words::STAY).on_hover_text(words::STAY_HELP).clicked() {
+            if button(ui, words::STAY, words::STAY_HELP) {
                 (self.visit.done, self.visit.leaves, self.visit.stays) = (None, None, true);
             }
         });
@@ -246,6 +219,25 @@ impl Pane {
     }
 }
 
+/// A button on a card; whether it was pressed.
+fn button(ui: &mut Ui, label: &str, help: &str) -> bool {
+    let edge = Stroke::new(1.0, theme::accent(ui).gamma_multiply(0.45));
+    ui.add(Button::new(label).stroke(edge)).on_hover_text(help).clicked()
+}
+
+/// A check mark, drawn because no font here has one, and its word.
+fn done(ui: &mut Ui) -> Response {
+    let accent = theme::accent(ui);
+    ui.horizontal(|ui| {
+        ui.spacing_mut().item_spacing.x = 6.0;
+        let (rect, _) = ui.allocate_exact_size(vec2(12.0, 12.0), Sense::hover());
+        let points = [(0.08, 0.55), (0.38, 0.85), (0.95, 0.15)].map(|(x, y)| rect.min + vec2(x, y) * rect.size());
+        ui.painter().line(points.to_vec(), Stroke::new(2.2, accent));
+        ui.label(RichText::new(words::DONE).strong().color(accent))
+    })
+    .inner
+}
+
 /// What there is to do, set apart.
 fn card(ui: &mut Ui, content: impl FnOnce(&mut Ui)) {
     let accent = theme::accent(ui);
@@ -260,6 +252,7 @@ fn card(ui: &mut Ui, content: impl FnOnce(&mut Ui)) {
 mod tests {
     use super::*;
     use crate::ui::anchor::mark;
+    use crate::ui::tour::PAGES;
     use eframe::egui::{CentralPanel, Key};
     use egui_kittest::{Harness, kittest::Queryable};
 

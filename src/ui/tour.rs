@@ -160,9 +160,9 @@ impl Tour {
         self.at + 1 >= PAGES.len()
     }
 
-    /// Whether every page is done: the tour is over.
+    /// Whether the last page is done.
     pub(super) fn is_over(&self) -> bool {
-        self.done.len() == PAGES.len()
+        self.is_done(PAGES.len() - 1)
     }
 
     /// Whether the page of this index is done.

@@ -17,7 +17,7 @@ pub(in crate::ui) const TRY: &str = "Try it";
 pub(in crate::ui) const SHOW: &str = "Show me";
 pub(in crate::ui) const SHOW_HELP: &str = "Outline where this is, and scroll to it.";
 pub(in crate::ui) const OPEN_HELP: &str = "Open this pane.";
-pub(in crate::ui) const DONE: &str = "✔  Done";
+pub(in crate::ui) const DONE: &str = "Done";
 pub(in crate::ui) const GOES_ON: &str = "The next page comes by itself.";
 pub(in crate::ui) const LAST_DONE: &str = "This was the last page.";
 pub(in crate::ui) const STAY: &str = "Stay here";
@@ -138,9 +138,9 @@ pub(in crate::ui) const SPACE: Words = Words {
 
 pub(in crate::ui) const DISTANCE: Words = Words {
     title: "The Fréchet distance",
-    body: "The Fréchet distance tells how different two clouds are: how far apart their centres lie, and how much their \
-        spreads differ. Lower is better. With the Inception network it is known as FID. It notices what no single \
-        picture shows, such as hearts that all look the same.",
+    body: "The Fréchet distance tells how different two clouds are: how far apart their centres lie, and how much \
+        their spreads differ. Lower is better. With the Inception network it is known as FID. It notices what no \
+        single picture shows, such as hearts that all look the same.",
     ask: "Press Evaluate: 256 new pictures give one more point of the curve Held-out distance.",
 };
 
@@ -155,8 +155,9 @@ pub(in crate::ui) const LEAVE_ONE_OUT: Words = Words {
 pub(in crate::ui) const COLLAPSE: Words = Words {
     title: "Watch it fail",
     body: "The preset instance-only turns off LOO-FID and the entropy bonus. In our three runs of 50 updates the \
-        preference score then rose most, but Held-out distance got worse and the pictures less varied, every time. The preset \
-        no-anchor also cuts the tie to the reference. This is collapse: the scorers are pleased, and you are not.",
+        preference score then rose most, but Held-out distance got worse and the pictures less varied, every time. The \
+        preset no-anchor also cuts the tie to the reference. This is collapse: the scorers are pleased, and you are \
+        not.",
     ask: "Choose either under Presets, and run 20 updates or more.",
 };
 
@@ -170,16 +171,16 @@ pub(in crate::ui) const REWIND: Words = Words {
 
 pub(in crate::ui) const COMPARE: Words = Words {
     title: "Before and after",
-    body: "The inspector lets the untouched and the tuned model write the same sample: the same prompt, the same random \
-        numbers. What differs is what the tuning did. It also shows the nearest training picture, so that you \
+    body: "The inspector lets the untouched and the tuned model write the same sample: the same prompt, the same \
+        random numbers. What differs is what the tuning did. It also shows the nearest training picture, so that you \
         recognise a copy. Look at bad samples too: one good picture proves nothing.",
     ask: "Pick a picture and compare it before and after.",
 };
 
 pub(in crate::ui) const HONEST: Words = Words {
     title: "Measure honestly",
-    body: "A model can please its scorers without getting better. So held-out figures come from networks that no reward \
-        uses, on pictures of fixed seeds. With fewer than 2,048 pictures a Fréchet distance comes out too high: \
+    body: "A model can please its scorers without getting better. So held-out figures come from networks that no \
+        reward uses, on pictures of fixed seeds. With fewer than 2,048 pictures a Fréchet distance comes out too high: \
         compare equal numbers only. And one run proves little. Repeat it with other seeds, and report the spread.",
     ask: "",
 };
@@ -236,7 +237,7 @@ pub(in crate::ui) fn page_of(page: usize, pages: usize) -> String {
 
 /// A page in the list of pages.
 pub(in crate::ui) fn listed(page: usize, title: &str, done: bool) -> String {
-    format!("{} {page}  {title}", if done { "✔" } else { "   " })
+    format!("{}  {page}  {title}", if done { "●" } else { "○" })
 }
 
 /// A page's dot.
