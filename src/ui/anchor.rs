@@ -84,7 +84,7 @@ pub(super) fn heading(name: &str) -> Option<&'static str> {
 }
 
 fn id(name: &str) -> Id {
-    Id::new("anchor").with(name)
+    Id::unique("anchor").with(name)
 }
 
 /// Says that the widget `name` has been drawn in `rect` by `ui`.
@@ -97,9 +97,9 @@ pub(super) fn mark(ui: &Ui, name: &str, rect: Rect) {
     let visible = rect.intersect(ui.clip_rect());
     let sought = ui.data_mut(|data| {
         data.insert_temp(id(name), Mark { pass, visible });
-        let sought = data.get_temp::<Id>(Id::new("anchor sought")) == Some(id(name));
+        let sought = data.get_temp::<Id>(Id::unique("anchor sought")) == Some(id(name));
         if sought {
-            data.remove::<Id>(Id::new("anchor sought"));
+            data.remove::<Id>(Id::unique("anchor sought"));
         }
         sought
     });
@@ -110,7 +110,7 @@ pub(super) fn mark(ui: &Ui, name: &str, rect: Rect) {
 
 /// Scrolls to the widget `name` when it is next drawn.
 pub(super) fn seek(ctx: &Context, name: &str) {
-    ctx.data_mut(|data| data.insert_temp(Id::new("anchor sought"), id(name)));
+    ctx.data_mut(|data| data.insert_temp(Id::unique("anchor sought"), id(name)));
     ctx.request_repaint();
 }
 
@@ -139,7 +139,7 @@ pub(super) fn highlight(ctx: &Context, name: &str, accent: Color32, pulsing: boo
         // Strong while it is to be found, soft afterwards.
         if pulsing { 1.0 } else { 0.0 }
     };
-    let painter = ctx.layer_painter(LayerId::new(Order::Middle, Id::new("anchor outline")));
+    let painter = ctx.layer_painter(LayerId::new(Order::Middle, Id::unique("anchor outline")));
     // A pane at the window's edge has its outline inside.
     let window = ctx.content_rect().shrink(1.0);
     for (distance, strength) in [(2.0, 0.55 + 0.45 * wave), (4.5, 0.4 * wave), (7.0, 0.18 * wave)] {

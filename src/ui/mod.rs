@@ -12,6 +12,7 @@ mod desk;
 mod frames;
 mod gallery;
 mod inspect;
+mod learn;
 mod log;
 mod machine;
 mod mix;
@@ -21,6 +22,7 @@ mod space;
 mod text;
 pub mod theme;
 mod timeline;
+mod tour;
 
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};

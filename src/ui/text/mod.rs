@@ -3,6 +3,7 @@
 pub(super) mod charts;
 pub(super) mod curves;
 pub(super) mod inspect;
+pub(super) mod learn;
 pub(super) mod machine;
 pub(super) mod space;
 pub(super) mod worked;
