@@ -7,7 +7,7 @@ use eframe::egui::{
     Ui, vec2,
 };
 
-use super::text;
+use super::{anchor, text};
 use crate::config::{Kind, PARAMS, PRESETS, Param, Preset, RunConfig};
 use crate::session::Command;
 
@@ -88,14 +88,16 @@ impl Pane {
         permitted
     }
 
-    /// Draws the menu of presets.
-    pub(super) fn presets(&mut self, ui: &mut Ui, commands: &mut Vec<Command>) {
+    /// Draws the menu of presets; the one that was chosen.
+    pub(super) fn presets(&mut self, ui: &mut Ui, commands: &mut Vec<Command>) -> Option<&'static str> {
+        let mut chosen = None;
         let menu = ui.menu_button(text::PRESETS, |ui| {
             ui.set_width(340.0);
             for preset in PRESETS {
                 let name = Button::new(RichText::new(preset.name).strong()).min_size(vec2(ui.available_width(), 0.0));
                 if ui.add(name).on_hover_text(preset.source).clicked() {
                     self.choose(preset, commands);
+                    chosen = Some(preset.name);
                     ui.close();
                 }
                 // A menu justifies its lines; a sentence should not be.
@@ -103,7 +105,9 @@ impl Pane {
                 ui.add_space(6.0);
             }
         });
+        anchor::mark(ui, "presets", menu.response.rect);
         menu.response.on_hover_text(text::PRESETS_HELP);
+        chosen
     }
 
     /// Turns the knobs as a preset has them, and says which of its settings cannot be turned any more. What no preset
@@ -207,7 +211,7 @@ impl Pane {
         let name = text::humanise(param.name);
         let default = param.default.to_string();
         let mut turn = Turn::default();
-        ui.horizontal(|ui| {
+        let row = ui.horizontal(|ui| {
             // The field first, from the right: the name takes what room is left.
             ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
                 turn.field(ui, param, &now);
@@ -222,6 +226,7 @@ impl Pane {
                 });
             });
         });
+        anchor::mark(ui, &format!("setting/{}", param.name), row.response.rect);
         let range = match param.kind {
             Kind::Float { min, max, log } => Some((min, max, log, 0.0)),
             // Small counts are the common ones: a long range is drawn out at its lower end.

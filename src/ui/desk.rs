@@ -39,6 +39,26 @@ impl Place {
         Self::Machine,
         Self::Log,
     ];
+
+    /// The pane's name among the anchors of the tour.
+    pub(super) fn anchor(self) -> Option<&'static str> {
+        Some(match self {
+            Self::Settings => "settings",
+            Self::Mix => "faders",
+            Self::Rollouts => "gallery",
+            Self::Space => "feature-space",
+            Self::Inspector => "inspector",
+            Self::Curves => "curves",
+            Self::Diagnosis => "diagnosis",
+            Self::Log => "log",
+            Self::Learn | Self::Compare | Self::Machine => return None,
+        })
+    }
+
+    /// The pane of this name among the anchors.
+    pub(super) fn by_anchor(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|place| place.anchor() == Some(name))
+    }
 }
 
 /// Where the panes stand.

@@ -6,7 +6,7 @@ use eframe::egui::{
 };
 
 use super::pictures::Pictures;
-use super::{text, theme};
+use super::{anchor, text, theme};
 use crate::config::RunConfig;
 use crate::session::{Exhibit, Gallery, Sample, whatif};
 
@@ -96,6 +96,8 @@ pub(super) struct Touched {
     pub(super) hovered: Option<(usize, usize)>,
     /// Clicked.
     pub(super) clicked: Option<(usize, usize)>,
+    /// The user chose which advantage the frames show.
+    pub(super) switched: bool,
 }
 
 impl Pane {
@@ -143,7 +145,7 @@ impl Pane {
         if std::mem::take(&mut self.stale) {
             self.pictures.update(ui.ctx(), &self.exhibit.gallery, self.exhibit.atlas.as_ref());
         }
-        self.header(ui);
+        touched.switched = self.header(ui);
         ui.add_space(4.0);
         if self.exhibit.gallery.groups.is_empty() {
             empty.show(ui);
@@ -170,26 +172,32 @@ impl Pane {
         touched
     }
 
-    fn header(&mut self, ui: &mut Ui) {
+    /// What is shown and how; whether the user chose another advantage for the frames.
+    fn header(&mut self, ui: &mut Ui) -> bool {
+        let mut switched = false;
         ui.horizontal(|ui| {
+            ui.set_row_height(24.0);
+            ui.weak(text::ADVANTAGE).on_hover_text(text::LEGEND_HELP);
+            for (shown, name) in Shown::ALL {
+                let choice = ui.selectable_value(&mut self.shown, shown, name).on_hover_text(text::LEGEND_HELP);
+                switched |= choice.changed();
+            }
+            let legend = legend(ui);
+            anchor::mark(ui, "frames-legend", legend);
+            ui.checkbox(&mut self.ranked, text::RANKED).on_hover_text(text::RANKED_HELP);
             if let Some(turned) = self.what_if() {
                 let note = RichText::new(text::WHAT_IF_TITLE).color(ui.visuals().warn_fg_color).strong();
                 ui.label(note).on_hover_text(text::what_if(turned));
             }
-            let gallery = &self.exhibit.gallery;
-            if !gallery.groups.is_empty() {
-                ui.weak(text::gallery_update(gallery.update, gallery.tokens));
-            }
+            ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
+                let gallery = &self.exhibit.gallery;
+                if !gallery.groups.is_empty() {
+                    let words = text::gallery_update(gallery.update, gallery.tokens);
+                    ui.add(egui::Label::new(RichText::new(words).weak()).truncate());
+                }
+            });
         });
-        ui.horizontal(|ui| {
-            ui.set_row_height(26.0);
-            ui.weak(text::ADVANTAGE).on_hover_text(text::LEGEND_HELP);
-            for (shown, name) in Shown::ALL {
-                ui.selectable_value(&mut self.shown, shown, name).on_hover_text(text::LEGEND_HELP);
-            }
-            legend(ui);
-            ui.checkbox(&mut self.ranked, text::RANKED).on_hover_text(text::RANKED_HELP);
-        });
+        switched
     }
 }
 
@@ -318,9 +326,9 @@ fn details(ui: &mut Ui, name: &str, sample: &Sample, image: Option<(TextureId, R
 }
 
 /// The scale of the frame colours, with words where there is room for them.
-fn legend(ui: &mut Ui) {
+fn legend(ui: &mut Ui) -> Rect {
     let full = theme::FULL_ADVANTAGE;
-    let words = ui.available_width() > 270.0;
+    let words = ui.available_width() > 480.0;
     let end = |ui: &mut Ui, number: String, word: &str, first: bool| match (words, first) {
         (false, _) => ui.small(number),
         (true, true) => ui.small(format!("{word} {number}")),
@@ -345,4 +353,5 @@ fn legend(ui: &mut Ui) {
     ui.painter().rect_stroke(rect, 2.0, ui.visuals().window_stroke, StrokeKind::Outside);
     end(ui, text::signed(full), text::LEGEND_MORE, false);
     response.on_hover_text(text::LEGEND_HELP);
+    rect
 }

@@ -15,6 +15,7 @@ use super::anchor::{self, Sight};
 use super::text::learn as words;
 use super::theme;
 use super::tour::{Deed, Tour};
+use crate::session::Event;
 
 /// Seconds for which the check mark is seen before the next page comes.
 const LINGER: f64 = 2.0;
@@ -24,7 +25,7 @@ const PULSING: f64 = 4.8;
 const WIDEST: f32 = 540.0;
 
 /// The tour's pane. What is remembered of it is the reader's place.
-#[derive(Default, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 #[serde(default)]
 pub(super) struct Pane {
     tour: Tour,
@@ -34,7 +35,7 @@ pub(super) struct Pane {
 }
 
 /// The page that is open; times are those of the window, in seconds.
-#[derive(Default)]
+#[derive(Clone, Debug, Default)]
 struct Visit {
     /// When it was first drawn.
     opened: Option<f64>,
@@ -54,6 +55,15 @@ impl Pane {
     pub(super) fn note(&mut self, deed: &Deed) {
         if self.visit.opened.is_some() && self.tour.note(deed) && !self.visit.stays {
             self.visit.done.get_or_insert(deed.comes_by_itself());
+        }
+    }
+
+    /// Takes in what happened by itself.
+    pub(super) fn observe(&mut self, event: &Event) {
+        match event {
+            Event::Update { update, .. } => self.note(&Deed::SawUpdate(*update)),
+            Event::Evaluation { .. } => self.note(&Deed::Evaluated),
+            _ => {}
         }
     }
 

@@ -35,7 +35,6 @@ pub use app::{App, Remembered, Restart};
 use report::Report;
 
 use crate::config::PARAMS;
-use crate::platform::clock::Stopwatch;
 use crate::platform::files::write_atomic;
 use crate::session::recording::Recording;
 use crate::session::{self, DrawSetup, Event, Options, Session, State};
@@ -204,8 +203,12 @@ impl eframe::App for Window {
         }
     }
 
-    fn ui(&mut self, ui: &mut egui::Ui, _frame: &mut eframe::Frame) {
-        let clock = Stopwatch::start();
+    fn ui(&mut self, ui: &mut egui::Ui, frame: &mut eframe::Frame) {
+        // Of the frame before: laid out, tessellated and handed to the graphics device.
+        if let Some(seconds) = frame.info().cpu_usage {
+            self.app.frame(seconds);
+            self.report.iter_mut().for_each(|(_, report)| report.frame(seconds));
+        }
         if let Some(session) = &self.session {
             for event in session.poll() {
                 self.report.iter_mut().for_each(|(_, report)| report.observe(&event));
@@ -224,7 +227,6 @@ impl eframe::App for Window {
             self.restart(restart);
         }
         self.photograph(ui.ctx());
-        self.report.iter_mut().for_each(|(_, report)| report.frame(clock.seconds() as f32));
         // Drawing may share its processor with the engine: look often while something happens, seldom otherwise.
         let pause = if matches!(self.app.state(), State::Loading | State::Running) { 80 } else { 300 };
         ui.ctx().request_repaint_after(Duration::from_millis(pause));

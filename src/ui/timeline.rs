@@ -4,7 +4,7 @@ use eframe::egui::{
     Color32, CursorIcon, Id, Key, Rect, Sense, StrokeKind, Ui, WidgetInfo, accesskit::Role, pos2, vec2,
 };
 
-use super::{text, theme};
+use super::{anchor, text, theme};
 
 /// Its height, in points.
 const HEIGHT: f32 = 20.0;
@@ -33,6 +33,7 @@ impl Timeline<'_> {
     pub(super) fn show(&self, ui: &mut Ui, width: f32) -> Option<u64> {
         let sense = if self.enabled { Sense::click_and_drag() } else { Sense::hover() };
         let (rect, response) = ui.allocate_exact_size(vec2(width, HEIGHT), sense);
+        anchor::mark(ui, "timeline", rect);
         let id = Id::unique("timeline").with("wanted");
         let rail = Rect::from_center_size(rect.center(), vec2(rect.width() - 12.0, 6.0));
         let total = self.total.max(self.update).max(1) as f32;

@@ -13,7 +13,7 @@ use crate::session::Pyramid;
 use crate::ui::text::charts::{self, Source};
 use crate::ui::text::curves as words;
 use crate::ui::text::worked::Known;
-use crate::ui::{text, theme};
+use crate::ui::{anchor, text, theme};
 
 /// Height of a plot that is not enlarged, in points.
 pub(super) const HEIGHT: f32 = 76.0;
@@ -84,7 +84,7 @@ impl Pane {
     /// Draws a chart, `height` points high without its title.
     pub(super) fn chart(&mut self, ui: &mut Ui, chart: &Chart, height: f32, scene: &mut Scene<'_>) {
         ui.push_id(&chart.title, |ui| {
-            theme::card(ui).show(ui, |ui| {
+            let card = theme::card(ui).show(ui, |ui| {
                 ui.spacing_mut().item_spacing = vec2(6.0, 2.0);
                 self.title(ui, chart, scene);
                 if chart.series.is_empty() {
@@ -96,6 +96,10 @@ impl Pane {
                     self.plot(ui, chart, height, scene);
                 }
             });
+            let name = format!("curve/{}", chart.title);
+            if anchor::is_known(&name) {
+                anchor::mark(ui, &name, card.response.rect);
+            }
         });
     }
 

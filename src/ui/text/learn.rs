@@ -196,9 +196,9 @@ pub(in crate::ui) const AHEAD: Words = Words {
 /// What a pane is called, for its name among the anchors.
 pub(in crate::ui) fn pane(name: &str) -> &'static str {
     match name {
-        "gallery" => "Gallery",
+        "gallery" => "Pictures",
         "settings" => "Settings",
-        "faders" => "Faders",
+        "faders" => "Rewards",
         "curves" => "Curves",
         "feature-space" => "Feature space",
         "inspector" => "Inspector",
