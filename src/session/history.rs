@@ -44,6 +44,26 @@ impl History {
         self.series(name).last().map(|p| p[1])
     }
 
+    /// Everything as a table: a column `update` and one per scalar, a line per update; an empty cell where nothing was
+    /// measured.
+    pub fn to_csv(&self) -> String {
+        let mut lines: BTreeMap<u64, Vec<Option<f64>>> = BTreeMap::new();
+        for (column, points) in self.series.values().enumerate() {
+            for [update, value] in points {
+                let line = lines.entry(*update as u64).or_insert_with(|| vec![None; self.series.len()]);
+                line[column] = Some(*value);
+            }
+        }
+        let head = std::iter::once("update".to_string()).chain(self.series.keys().cloned());
+        let mut text = head.collect::<Vec<_>>().join(",") + "\n";
+        for (update, cells) in lines {
+            let cells = cells.into_iter().map(|cell| cell.map_or_else(String::new, |value| value.to_string()));
+            text += &std::iter::once(update.to_string()).chain(cells).collect::<Vec<_>>().join(",");
+            text.push('\n');
+        }
+        text
+    }
+
     /// Updates at which a knob was turned, with what it became.
     pub fn knobs(&self) -> &[(f64, String)] {
         &self.knobs

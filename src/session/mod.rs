@@ -5,14 +5,18 @@
 //! holds up the engine.
 
 pub mod checkpoint;
+pub mod compare;
 pub mod evaluate;
 mod exhibit;
+pub mod export;
 pub mod handle;
 pub mod history;
+pub mod opening;
 pub mod origin;
 pub mod pretraining;
 pub mod protocol;
 pub mod record;
+pub mod sheets;
 pub mod slot;
 pub mod studio;
 pub mod tools;
@@ -20,4 +24,6 @@ mod worker;
 
 pub use handle::{DrawSetup, Session, start, start_for_window};
 pub use history::History;
+pub use opening::Opened;
 pub use protocol::{Command, Event, Gallery, Group, Metrics, Options, Phase, Sample, Span, State};
+pub use sheets::{Sheet, Sheets};

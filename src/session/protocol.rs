@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
+use super::sheets::Sheet;
 use crate::config::RunConfig;
 
 /// What a session starts with.
@@ -22,6 +23,9 @@ pub struct Options {
     pub out: Option<PathBuf>,
     /// Go on from the newest valid checkpoint in `out`, with the settings, pictures and networks it was saved with.
     pub resume: bool,
+    /// A checkpoint to begin with, its settings, pictures and networks included; what is learnt from then on goes to
+    /// `out`, and the file stays as it is. Not looked at where `resume` finds a run to go on with.
+    pub checkpoint: Option<PathBuf>,
     /// Settings that a resumed run is to go on with instead of its own, by name: live ones only.
     pub changes: Vec<(String, String)>,
     /// A face looks on: pictures are shown while they are drawn, and nothing is measured before the first update.
@@ -158,6 +162,8 @@ pub enum Event {
         /// How each was measured: network, N, guidance, temperature, seed, reference.
         protocol: String,
     },
+    /// The same classes and seeds, drawn anew; only for a face that looks on.
+    Sheet(Box<Sheet>),
     /// A knob was turned.
     Changed {
         /// Name in `PARAMS`.

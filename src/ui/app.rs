@@ -96,6 +96,7 @@ impl App {
                 self.bar.time_anew();
             }
             Event::Saved { path } => say(Weight::Notice, text::saved(&path)),
+            Event::Sheet(_) => {}
             Event::Notice(line) => say(Weight::Notice, line),
             Event::Warning(line) => say(Weight::Warning, line),
             Event::Failed { error, advice } => {

@@ -59,6 +59,8 @@ pub(super) struct Engine {
     gallery: Slot<Gallery>,
     pace: Pace,
     finished: bool,
+    /// A face looks on, and has not seen yet what the model draws before this session's first update.
+    sheet_due: bool,
     last_preview: Stopwatch,
     started: Stopwatch,
 }
@@ -95,6 +97,7 @@ impl Engine {
             record,
             device_label: chosen.label,
             device: chosen.device,
+            sheet_due: options.watched,
             options,
             inbox,
             outbox,
@@ -139,7 +142,9 @@ impl Engine {
     pub(super) fn serve(&mut self) -> Result<()> {
         if self.record.is_some() && self.studio.trainer.update() == 0 {
             let config = self.studio.trainer.config();
-            let (evaluate, sheet) = (config.eval_every > 0 && !self.options.watched, config.sample_every > 0);
+            // A window opens sooner without; its first sheet comes with its first update.
+            let unwatched = !self.options.watched;
+            let (evaluate, sheet) = (config.eval_every > 0 && unwatched, config.sample_every > 0 && unwatched);
             if evaluate {
                 self.measure()?;
             }
@@ -191,7 +196,8 @@ impl Engine {
         let config = self.studio.trainer.config().clone();
         // A resumed run has its pictures and networks from its checkpoint.
         let (data, weights) = (self.studio.origin.data.clone(), self.studio.origin.weights.clone());
-        self.options = Options { config, data, weights, resume: false, ..self.options.clone() };
+        let options = self.options.clone();
+        self.options = Options { config, data, weights, resume: false, checkpoint: None, ..options };
         if let Some(record) = &self.record
             && self.studio.trainer.update() > 0
         {
@@ -204,6 +210,7 @@ impl Engine {
             self.record = Some(Record::open(out, self.studio.trainer.config(), &self.studio.origin, 0)?);
         }
         self.started = Stopwatch::start();
+        self.sheet_due = self.options.watched;
         self.announce();
         self.go(Pace::Waiting);
         Ok(())
@@ -251,6 +258,9 @@ impl Engine {
 
     /// One piece of work.
     fn work(&mut self) -> Result<()> {
+        if std::mem::take(&mut self.sheet_due) && self.studio.trainer.config().sample_every > 0 {
+            self.sheet()?;
+        }
         let update = self.studio.trainer.update() + 1;
         let Advance { phase, done, outcome } = pollster::block_on(self.studio.trainer.advance())?;
         let phase_ends = done.0 == done.1;
