@@ -222,6 +222,21 @@ pub fn figures(history: &History) -> BTreeMap<&'static str, f64> {
     FIGURES.iter().filter_map(|(name, _)| Some((*name, last(name)?))).collect()
 }
 
+/// Updates of which anything is known; 0 is the untouched model.
+pub fn updates(history: &History) -> u64 {
+    history.names().filter_map(|name| history.series(name).last()).map(|point| point[0] as u64).max().unwrap_or(0)
+}
+
+/// Whether evaluations by these protocols can be compared: but for the seed they must say the same. Runs without an
+/// evaluation, whose protocol is empty, do not matter.
+pub fn measured_alike(protocols: &[&str]) -> bool {
+    let parts = |protocol: &&str| -> Vec<String> {
+        protocol.split(", ").filter(|part| !part.starts_with("seed ")).map(str::to_string).collect()
+    };
+    let mut known = protocols.iter().filter(|protocol| !protocol.is_empty()).map(parts);
+    known.next().is_none_or(|first| known.all(|other| other == first))
+}
+
 /// Which of `values` is the best: all that equal it where there are at least two to compare and they are not all the
 /// same.
 pub fn best(values: &[Option<f64>], better: Better) -> Vec<bool> {
@@ -349,6 +364,8 @@ mod tests {
         assert!(names.len() == 2 && names.contains(&"beta") && names.contains(&"seed"), "{names:?}");
         assert!(found.iter().all(|(_, values)| values[1].is_none()));
         assert!(differences(&[Some(&a), Some(&a)]).is_empty() && differences(&[]).is_empty());
+        assert!(measured_alike(&["N = 8, seed 0, x", "", "N = 8, seed 1, x"]) && measured_alike(&[]));
+        assert!(!measured_alike(&["N = 8, seed 0, x", "N = 9, seed 0, x"]));
         assert_eq!(common_updates(&[vec![0, 5, 10], vec![0, 10, 20]]), [0, 10]);
     }
 }

@@ -132,7 +132,9 @@ pub fn png_grid(gallery: &Gallery, frame: impl Fn(&Sample) -> Option<[u8; 3]>) -
 /// Where there are fewer than two sheets, they are not of one size, or the file would be too large.
 pub fn gif(sheets: &[Arc<Sheet>], pictures: Range<usize>, delay: u32) -> Result<Vec<u8>, ExportError> {
     let [first, _, ..] = sheets else {
-        return Err(ExportError::Nothing("an animation needs two sheets of samples, which come every `sample_every` updates"));
+        return Err(ExportError::Nothing(
+            "an animation needs two sheets of samples, which come every `sample_every` updates",
+        ));
     };
     let side = first.side;
     if sheets.iter().any(|sheet| !sheet.is_whole() || sheet.side != side) {
@@ -266,7 +268,9 @@ mod tests {
         assert!(png_grid(&large, |_| None).expect_err("too large").to_string().contains("too many"));
         let alone = gif(&[sheet(0, 1)], 0..1, 100).expect_err("too few").to_string();
         assert!(alone.contains("sample_every"), "{alone}");
-        assert!(gif(&[sheet(0, 1), sheet(1, 1)], 2..9, 100).is_err() && gif(&[sheet(0, 1), sheet(1, 1)], 2..2, 9).is_err());
+        assert!(
+            gif(&[sheet(0, 1), sheet(1, 1)], 2..9, 100).is_err() && gif(&[sheet(0, 1), sheet(1, 1)], 2..2, 9).is_err()
+        );
         assert!(csv(&History::default()).is_err() && jsonl(&History::default()).is_err());
     }
 
@@ -274,7 +278,8 @@ mod tests {
     fn an_animation_has_a_frame_per_sheet_and_a_bar_that_grows() {
         let sheets = [sheet(0, 0), sheet(10, 120), sheet(20, 240)];
         let bytes = gif(&sheets, 0..4, 100).expect("written");
-        let frames = GifDecoder::new(Cursor::new(bytes)).expect("a GIF").into_frames().collect_frames().expect("frames");
+        let frames =
+            GifDecoder::new(Cursor::new(bytes)).expect("a GIF").into_frames().collect_frames().expect("frames");
         assert_eq!(frames.len(), 3);
         let near = |a: u8, b: u8| a.abs_diff(b) < 12;
         for (frame, (level, done)) in frames.iter().zip([(0, 0.0), (120, 0.5), (240, 1.0)]) {

@@ -5,15 +5,21 @@
 
 mod app;
 mod bar;
+#[cfg_attr(not(test), expect(dead_code, reason = "the window does not show it yet"))]
+mod compare;
 mod controls;
 mod curves;
+#[cfg_attr(not(test), expect(dead_code, reason = "the window does not show it yet"))]
+mod files;
 mod gallery;
+mod job;
 mod log;
 mod text;
 pub mod theme;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use anyhow::Result;
@@ -22,7 +28,8 @@ use eframe::{egui, egui_wgpu};
 pub use app::{App, Restart};
 
 use crate::config::PARAMS;
-use crate::session::{self, DrawSetup, Event, Options, Session, State};
+use crate::platform::files::unused_folder;
+use crate::session::{self, DrawSetup, Event, Opened, Options, Session, State, opening};
 
 /// Why there is no window.
 #[derive(Debug, thiserror::Error)]
@@ -57,7 +64,8 @@ pub fn run(options: Options, screenshot: Option<PathBuf>) -> Result<()> {
         native_options(setup),
         Box::new(|context| {
             theme::apply(&context.egui_ctx);
-            Ok(Box::new(Window { app, options, session: Some(session), screenshot }))
+            let session = Some(session);
+            Ok(Box::new(Window { app, options, session, ending: None, before: None, screenshot }))
         }),
     );
     result.map_err(|error| WindowError::Refused { why: error.to_string() })?;
@@ -96,6 +104,10 @@ struct Window {
     app: App,
     options: Options,
     session: Option<Session>,
+    /// A session that saves and ends, and what is to be opened then.
+    ending: Option<(JoinHandle<()>, Opened)>,
+    /// The options before something was opened, in case that does not come up.
+    before: Option<Options>,
     screenshot: Option<Screenshot>,
 }
 
@@ -115,8 +127,14 @@ impl Window {
     /// Starts another engine after a failure: where the last checkpoint was, or from the beginning.
     fn restart(&mut self, Restart { config, begun }: Restart) {
         self.session = None; // waits for the old one to end
-        // An engine that never came up is started as it was asked for; one that did, where it was.
-        if let Some(folder) = begun {
+        // An engine that never came up is started as it was asked for, or the one before it; one that did, where it was.
+        if begun.is_none()
+            && let Some(before) = self.before.take()
+        {
+            let resume = before.out.as_ref().is_some_and(|out| out.join("checkpoints").is_dir());
+            self.options = Options { resume, changes: vec![], autostart: false, ..before };
+        } else if let Some(folder) = begun {
+            self.before = None;
             let live = PARAMS.iter().filter(|param| param.live);
             self.options.changes =
                 live.filter_map(|p| Some((p.name.to_string(), config.get(p.name)?.to_string()))).collect();
@@ -124,6 +142,28 @@ impl Window {
             self.options.out = folder;
         }
         self.options.config = config;
+        self.start();
+    }
+
+    /// Lets the session at hand save and end, without waiting for it; then another begins with what was opened.
+    #[expect(dead_code, reason = "the window does not offer it yet")]
+    fn open(&mut self, opened: Opened, Restart { config, begun }: Restart) {
+        self.options.config = config;
+        // After a reset the folder is another than was asked for.
+        self.options.out = begun.unwrap_or_else(|| self.options.out.take());
+        let session = self.session.take();
+        self.ending = Some((thread::spawn(move || drop(session)), opened));
+    }
+
+    /// Begins with what was opened, once the last session has ended.
+    fn begin_opened(&mut self) {
+        let Some((_, opened)) = self.ending.take_if(|(ending, _)| ending.is_finished()) else { return };
+        let options = opening::options(opened, &self.options, unused_folder(Path::new("runs/window")));
+        self.before = Some(std::mem::replace(&mut self.options, options));
+        self.start();
+    }
+
+    fn start(&mut self) {
         match session::start_for_window(self.options.clone()) {
             Ok((session, _)) => self.session = Some(session),
             Err(error) => self.app.observe(Event::Failed { error: format!("{error:#}"), advice: String::new() }),
@@ -170,6 +210,7 @@ impl eframe::App for Window {
         if let Some(restart) = self.app.restarts() {
             self.restart(restart);
         }
+        self.begin_opened();
         self.photograph(ui.ctx());
         // Drawing may share its processor with the engine: look often while something happens, seldom otherwise.
         let pause = if matches!(self.app.state(), State::Loading | State::Running) { 80 } else { 300 };
@@ -179,6 +220,9 @@ impl eframe::App for Window {
     fn on_exit(&mut self) {
         if let Some(session) = self.session.take() {
             session.join();
+        }
+        if let Some((ending, _)) = self.ending.take() {
+            let _ = ending.join();
         }
     }
 }

@@ -1,5 +1,8 @@
 //! Every word that the window shows, and how it writes numbers.
 
+pub(super) mod compare;
+pub(super) mod files;
+
 use crate::session::{Phase, Span, State};
 
 pub(super) const NAME: &str = "Artune";
