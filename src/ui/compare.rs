@@ -22,6 +22,10 @@ use crate::session::{History, Sheet as Drawn, Sheets};
 const MOST: usize = 3;
 /// Letters of a run's name in the head of a column.
 const LETTERS: usize = 18;
+/// From this width on the two tables stand beside each other, in points.
+const BESIDE: f32 = 820.0;
+/// The first column of a table is no wider than this, and than this share of the pane.
+const FIRST: (f32, f32) = (200.0, 0.34);
 /// A sheet is never shown wider than this, in points.
 const WIDEST: f32 = 1100.0;
 
@@ -148,11 +152,19 @@ impl Pane {
         let mut gone = None;
         ScrollArea::vertical().auto_shrink(false).show(ui, |ui| {
             let columns = self.columns(current);
-            figures(ui, &columns, &mut gone);
+            if ui.available_width() > BESIDE {
+                ui.columns_const(|[left, right]| {
+                    figures(left, &columns, &mut gone);
+                    settings(right, &columns);
+                });
+            } else {
+                figures(ui, &columns, &mut gone);
+                ui.add_space(10.0);
+                settings(ui, &columns);
+            }
             for complaint in self.runs.iter().flat_map(|run| &run.summary.complaints) {
                 note(ui, &format!("▲ {complaint}"), ui.visuals().warn_fg_color);
             }
-            settings(ui, &columns);
             ui.add_space(10.0);
             ui.strong(words::SHEETS).on_hover_text(words::SHEETS_HELP);
             let common = common(&columns);
@@ -271,9 +283,10 @@ fn table(
     id: &str,
     columns: &[Column<'_>],
     head: &str,
-    rest: impl FnOnce(&mut Ui),
+    rest: impl FnOnce(&mut Ui, f32),
     gone: &mut Option<usize>,
 ) {
+    let first = FIRST.0.min(FIRST.1 * ui.available_width());
     ScrollArea::horizontal().id_salt(id).auto_shrink([false, true]).show(ui, |ui| {
         Grid::new(id).num_columns(columns.len() + 1).striped(true).spacing([18.0, 5.0]).show(ui, |ui| {
             ui.weak(head);
@@ -290,9 +303,18 @@ fn table(
                 });
             }
             ui.end_row();
-            rest(ui);
+            rest(ui, first);
         });
     });
+}
+
+/// What a line is about, on as many lines as it needs.
+fn first_cell(ui: &mut Ui, width: f32, words: &str) -> egui::Response {
+    ui.scope(|ui| {
+        ui.set_max_width(width);
+        ui.add(Label::new(words).wrap())
+    })
+    .inner
 }
 
 fn figures(ui: &mut Ui, columns: &[Column<'_>], gone: &mut Option<usize>) {
@@ -301,8 +323,8 @@ fn figures(ui: &mut Ui, columns: &[Column<'_>], gone: &mut Option<usize>) {
     let protocols: Vec<&str> = columns.iter().map(|column| column.protocol).collect();
     let alike = compare::measured_alike(&protocols);
     ui.strong(words::FIGURES);
-    let rows = |ui: &mut Ui| {
-        ui.label(words::UPDATES).on_hover_text(words::UPDATES_HELP);
+    let rows = |ui: &mut Ui, first: f32| {
+        first_cell(ui, first, words::UPDATES).on_hover_text(words::UPDATES_HELP);
         for column in columns {
             ui.monospace(column.updates.to_string());
         }
@@ -314,7 +336,7 @@ fn figures(ui: &mut Ui, columns: &[Column<'_>], gone: &mut Option<usize>) {
             }
             let comparable = if *name == "reward" { !weighted } else { alike };
             let best = compare::best(&values, *better);
-            ui.label(words::figure(name, *better)).on_hover_text(words::figure_help(name, *better, LAST));
+            first_cell(ui, first, &words::figure(name, *better)).on_hover_text(words::figure_help(name, *better, LAST));
             for ((value, best), column) in values.iter().zip(best).zip(columns) {
                 let Some(value) = value else {
                     ui.weak(words::UNKNOWN).on_hover_text(words::UNKNOWN_HELP);
@@ -329,7 +351,8 @@ fn figures(ui: &mut Ui, columns: &[Column<'_>], gone: &mut Option<usize>) {
                         cell.on_hover_text(help);
                     }
                     if best {
-                        ui.colored_label(theme::accent(ui), words::BEST).on_hover_text(words::BEST_HELP);
+                        let mark = RichText::new(words::BEST).small().color(theme::accent(ui));
+                        ui.label(mark).on_hover_text(words::BEST_HELP);
                     }
                 });
             }
@@ -347,16 +370,15 @@ fn figures(ui: &mut Ui, columns: &[Column<'_>], gone: &mut Option<usize>) {
 }
 
 fn settings(ui: &mut Ui, columns: &[Column<'_>]) {
-    ui.add_space(10.0);
     ui.strong(words::SETTINGS);
     let configs: Vec<_> = columns.iter().map(|column| column.config).collect();
     let differences = compare::differences(&configs);
     if differences.is_empty() {
         return note(ui, words::SAME_SETTINGS, ui.visuals().weak_text_color());
     }
-    let rows = |ui: &mut Ui| {
+    let rows = |ui: &mut Ui, first: f32| {
         for (name, values) in differences {
-            ui.label(text::humanise(name)).on_hover_text(name);
+            first_cell(ui, first, &text::humanise(name)).on_hover_text(name);
             for value in values {
                 match value {
                     Some(value) => ui.monospace(value),
@@ -382,7 +404,7 @@ fn sheet_row(ui: &mut Ui, index: usize, name: &str, sheet: &Sheet) {
     }
     let (Some(texture), Some(update)) = (&sheet.texture, sheet.update) else { return };
     let size = texture.size_vec2();
-    let width = ui.available_width().min(WIDEST).max(40.0);
+    let width = ui.available_width().clamp(40.0, WIDEST);
     let shown = vec2(width, (width * size.y / size.x.max(1.0)).max(1.0));
     let response = ui.add(Image::new((texture.id(), shown)).fit_to_exact_size(shown));
     let label = words::sheet(name, update);

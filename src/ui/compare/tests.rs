@@ -82,7 +82,7 @@ fn a_run_folder_stands_beside_the_run_at_hand_with_what_differs_and_the_best_mar
     let run = read(&dir.path().join("other")).unwrap();
     pane.state_mut().pane.add(run).unwrap();
     settle(&mut pane);
-    pane.get_by_label("other");
+    assert_eq!(pane.query_all_by_label("other").count(), 3, "over both tables and its sheet");
     pane.get_by_label("Beta");
     pane.get_by_label("0.25");
     assert!(pane.query_by_label("Learning rate").is_none(), "it is the same in both");
