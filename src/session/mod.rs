@@ -5,15 +5,18 @@
 //! holds up the engine. Only a window that draws with the engine's own device is handed a texture of it besides.
 
 pub mod checkpoint;
+pub mod compare;
 pub mod diagnosis;
 pub mod evaluate;
 mod exhibit;
+pub mod export;
 pub mod forecast;
 pub mod handle;
 pub mod history;
 pub mod inspect;
 pub mod keyframes;
 pub mod machine;
+pub mod opening;
 pub mod origin;
 pub mod pretraining;
 pub mod protocol;
@@ -21,6 +24,7 @@ pub mod pyramid;
 pub mod record;
 pub mod recording;
 pub mod room;
+pub mod sheets;
 pub mod slot;
 pub mod space;
 pub mod studio;
@@ -35,6 +39,8 @@ pub use handle::{DrawSetup, OpenDevice, Session, open_for_window, start, start_f
 pub use history::History;
 pub use inspect::{Inspection, Question, Version};
 pub use machine::Machine;
+pub use opening::Opened;
 pub use protocol::{Command, Event, Gallery, Group, Metrics, Options, Phase, Sample, Span, State};
 pub use pyramid::Pyramid;
+pub use sheets::{Sheet, Sheets};
 pub use space::{Ellipse, Place, Space};

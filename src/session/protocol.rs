@@ -9,6 +9,7 @@ use super::forecast::Forecast;
 use super::inspect::{Inspection, Question};
 use super::keyframes::BUDGET;
 use super::machine::Machine;
+use super::sheets::Sheet;
 use super::space::Space;
 use crate::config::RunConfig;
 pub use crate::rl::trainer::Phase;
@@ -28,6 +29,9 @@ pub struct Options {
     pub out: Option<PathBuf>,
     /// Go on from the newest valid checkpoint in `out`, with the settings, pictures and networks it was saved with.
     pub resume: bool,
+    /// A checkpoint to begin with, its settings, pictures and networks included; what is learnt from then on goes to
+    /// `out`, and the file stays as it is. Not looked at where `resume` finds a run to go on with.
+    pub checkpoint: Option<PathBuf>,
     /// Settings that a resumed run is to go on with instead of its own, by name: live ones only.
     pub changes: Vec<(String, String)>,
     /// A face looks on: pictures are shown while they are drawn, and nothing is measured before the first update.
@@ -47,6 +51,7 @@ impl Default for Options {
             weights: None,
             out: None,
             resume: false,
+            checkpoint: None,
             changes: vec![],
             watched: false,
             autostart: false,
@@ -191,6 +196,8 @@ pub enum Event {
     },
     /// Updates to which [`Command::Rewind`] goes back at once; to others it replays the updates between.
     Keyframes(Vec<u64>),
+    /// The same classes and seeds, drawn anew; only for a face that looks on.
+    Sheet(Box<Sheet>),
     /// A knob was turned.
     Changed {
         /// Name in `PARAMS`.

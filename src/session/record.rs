@@ -144,8 +144,9 @@ impl Record {
         for name in ["run.toml", "metrics.jsonl", "samples/000000.png"] {
             let _ = fs::remove_file(self.folder.join(name));
         }
-        // Refused where anything else is in them.
-        let _ = fs::remove_dir(self.folder.join("samples")).and_then(|()| fs::remove_dir(&self.folder));
+        // Refused where anything else is in them; there need be no samples.
+        let _ = fs::remove_dir(self.folder.join("samples"));
+        let _ = fs::remove_dir(&self.folder);
     }
 
     /// Writes the summary.

@@ -107,12 +107,22 @@ impl Studio {
                 })?;
                 notices.append(&mut complaints);
                 notices.push(format!("going on after update {} from {}", saved.state.update, path.display()));
-                config = saved.config.clone();
-                changed = change(&mut config, &options.changes)?;
                 Some(saved)
             }
-            _ => None,
+            _ => match &options.checkpoint {
+                Some(path) => {
+                    let saved = checkpoint::load(path)?;
+                    let (update, path) = (saved.state.update, path.display());
+                    notices.push(format!("beginning with the model of {path}, after update {update}"));
+                    Some(saved)
+                }
+                None => None,
+            },
         };
+        if let Some(saved) = &resumed {
+            config = saved.config.clone();
+            changed = change(&mut config, &options.changes)?;
+        }
         config.validate()?;
         admit(&config, resumed.is_some())?;
         let began = resumed.as_ref().map(|saved| saved.origin.clone()).unwrap_or_default();
@@ -131,7 +141,8 @@ impl Studio {
         );
         let pictures = pictures.in_order_of(&classes)?;
         allowed_classes(&config.classes, &pictures.class_names)?;
-        let origin = Origin::of(data, weights, &pictures, &family);
+        let mut origin = Origin::of(data, weights, &pictures, &family);
+        origin.checkpoint = if options.resume { began.checkpoint } else { options.checkpoint.clone() };
         if let Some(saved) = &resumed {
             origin.check(&saved.origin)?;
         }

@@ -6,12 +6,15 @@
 mod anchor;
 mod app;
 mod bar;
+mod compare;
 mod controls;
 mod curves;
 mod desk;
+mod files;
 mod frames;
 mod gallery;
 mod inspect;
+mod job;
 mod learn;
 mod log;
 mod machine;
@@ -24,8 +27,9 @@ pub mod theme;
 mod timeline;
 mod tour;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use anyhow::Result;
@@ -35,9 +39,9 @@ pub use app::{App, Remembered, Restart};
 use report::Report;
 
 use crate::config::PARAMS;
-use crate::platform::files::write_atomic;
+use crate::platform::files::{unused_folder, write_atomic};
 use crate::session::recording::Recording;
-use crate::session::{self, DrawSetup, Event, Options, Session, State};
+use crate::session::{self, DrawSetup, Event, Opened, Options, Session, State, opening};
 
 /// Why there is no window.
 #[derive(Debug, thiserror::Error)]
@@ -63,7 +67,7 @@ pub fn run(options: Options, screenshot: Option<PathBuf>, report: Option<PathBuf
     if !has_display() {
         return Err(WindowError::NoDisplay.into());
     }
-    let (bench, setup) = session::open_for_window(&options.device)?;
+    let (device, setup) = session::open_for_window(&options.device)?;
     let failed = Arc::new(Mutex::new(None));
     let screenshot = screenshot.map(|path| Screenshot { path, frames: 0, failed: failed.clone() });
     let report = report.map(|path| (path, Report::default()));
@@ -76,7 +80,7 @@ pub fn run(options: Options, screenshot: Option<PathBuf>, report: Option<PathBuf
             let renderer = context.wgpu_render_state.clone();
             renderer.iter().for_each(|r| pictures::show_painted(&context.egui_ctx, r.clone()));
             // The surface stands: from now on the device may be kept busy.
-            let session = session::start_for_window(options.clone(), bench, setup.as_ref());
+            let session = session::start_for_window(options.clone(), device, setup.as_ref());
             renderer.iter().for_each(|r| session.draws_with(&r.device, &r.queue));
             // A picture for a document is of the layout that everybody has.
             let storage = context.storage.filter(|_| screenshot.is_none());
@@ -85,7 +89,9 @@ pub fn run(options: Options, screenshot: Option<PathBuf>, report: Option<PathBuf
             if !options.autostart && !options.resume {
                 app.play(Recording::shipped()?);
             }
-            Ok(Box::new(Window { app, options, session: Some(session), screenshot, renderer, report, unwritten }))
+            let session = Some(session);
+            let (ending, before) = (None, None);
+            Ok(Box::new(Window { app, options, session, ending, before, screenshot, renderer, report, unwritten }))
         }),
     );
     result.map_err(|error| WindowError::Refused { why: error.to_string() })?;
@@ -124,6 +130,10 @@ struct Window {
     app: App,
     options: Options,
     session: Option<Session>,
+    /// A session that saves and ends, and what is to be opened then.
+    ending: Option<(JoinHandle<()>, Opened)>,
+    /// The options before something was opened, in case that does not come up.
+    before: Option<Options>,
     screenshot: Option<Screenshot>,
     /// What draws the window; a new engine is told of it.
     renderer: Option<egui_wgpu::RenderState>,
@@ -149,8 +159,14 @@ impl Window {
     /// Starts another engine after a failure: where the last checkpoint was, or from the beginning.
     fn restart(&mut self, Restart { config, begun }: Restart) {
         self.session = None; // waits for the old one to end
-        // An engine that never came up is started as it was asked for; one that did, where it was.
-        if let Some(folder) = begun {
+        // An engine that never came up is started as it was asked for, or the one before it; one that did, where it was.
+        if begun.is_none()
+            && let Some(before) = self.before.take()
+        {
+            let resume = before.out.as_ref().is_some_and(|out| out.join("checkpoints").is_dir());
+            self.options = Options { resume, changes: vec![], autostart: false, ..before };
+        } else if let Some(folder) = begun {
+            self.before = None;
             let live = PARAMS.iter().filter(|param| param.live);
             self.options.changes =
                 live.filter_map(|p| Some((p.name.to_string(), config.get(p.name)?.to_string()))).collect();
@@ -158,9 +174,30 @@ impl Window {
             self.options.out = folder;
         }
         self.options.config = config;
+        self.start();
+    }
+
+    /// Lets the session at hand save and end, without waiting for it; then another begins with what was opened.
+    fn open(&mut self, opened: Opened, Restart { config, begun }: Restart) {
+        self.options.config = config;
+        // After a reset the folder is another than was asked for.
+        self.options.out = begun.unwrap_or_else(|| self.options.out.take());
+        let session = self.session.take();
+        self.ending = Some((thread::spawn(move || drop(session)), opened));
+    }
+
+    /// Begins with what was opened, once the last session has ended.
+    fn begin_opened(&mut self) {
+        let Some((_, opened)) = self.ending.take_if(|(ending, _)| ending.is_finished()) else { return };
+        let options = opening::options(opened, &self.options, unused_folder(Path::new("runs/window")));
+        self.before = Some(std::mem::replace(&mut self.options, options));
+        self.start();
+    }
+
+    fn start(&mut self) {
         match session::open_for_window(&self.options.device) {
-            Ok((bench, setup)) => {
-                let session = session::start_for_window(self.options.clone(), bench, setup.as_ref());
+            Ok((device, setup)) => {
+                let session = session::start_for_window(self.options.clone(), device, setup.as_ref());
                 self.renderer.iter().for_each(|r| session.draws_with(&r.device, &r.queue));
                 self.session = Some(session);
             }
@@ -223,9 +260,13 @@ impl eframe::App for Window {
         if let Some(session) = &self.session {
             commands.into_iter().for_each(|command| session.send(command));
         }
+        if let Some((opened, restart)) = self.app.opens() {
+            self.open(opened, restart);
+        }
         if let Some(restart) = self.app.restarts() {
             self.restart(restart);
         }
+        self.begin_opened();
         self.photograph(ui.ctx());
         // Drawing may share its processor with the engine: look often while something happens, seldom otherwise.
         let pause = if matches!(self.app.state(), State::Loading | State::Running) { 80 } else { 300 };
@@ -235,6 +276,9 @@ impl eframe::App for Window {
     fn on_exit(&mut self) {
         if let Some(session) = self.session.take() {
             session.join();
+        }
+        if let Some((ending, _)) = self.ending.take() {
+            let _ = ending.join();
         }
         if let Some((path, report)) = &mut self.report
             && let Err(error) = write_atomic(path, format!("{:#}\n", report.to_json()).as_bytes())

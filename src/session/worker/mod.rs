@@ -71,6 +71,8 @@ pub(super) struct Engine {
     painter: Painter,
     pace: Pace,
     finished: bool,
+    /// A face looks on, and has not seen yet what the model draws before this session's first update.
+    sheet_due: bool,
     last_preview: Stopwatch,
     started: Stopwatch,
     time: Time,
@@ -114,6 +116,7 @@ impl Engine {
             device: chosen.device,
             time: Time::new(options.keyframe_bytes),
             gate,
+            sheet_due: options.watched,
             options,
             inbox,
             outbox,
@@ -159,7 +162,9 @@ impl Engine {
     pub(super) fn serve(&mut self) -> Result<()> {
         if self.record.is_some() && self.studio.trainer.update() == 0 {
             let config = self.studio.trainer.config();
-            let (evaluate, sheet) = (config.eval_every > 0 && !self.options.watched, config.sample_every > 0);
+            // A window opens sooner without; its first sheet comes with its first update.
+            let unwatched = !self.options.watched;
+            let (evaluate, sheet) = (config.eval_every > 0 && unwatched, config.sample_every > 0 && unwatched);
             if evaluate {
                 self.measure()?;
             }
@@ -227,7 +232,8 @@ impl Engine {
         let config = self.studio.trainer.config().clone();
         // A resumed run has its pictures and networks from its checkpoint.
         let (data, weights) = (self.studio.origin.data.clone(), self.studio.origin.weights.clone());
-        self.options = Options { config, data, weights, resume: false, ..self.options.clone() };
+        let options = self.options.clone();
+        self.options = Options { config, data, weights, resume: false, checkpoint: None, ..options };
         if let Some(record) = &self.record
             && self.studio.trainer.update() > 0
         {
@@ -242,6 +248,7 @@ impl Engine {
         }
         self.started = Stopwatch::start();
         self.time.keyframes = Keyframes::new(self.options.keyframe_bytes);
+        self.sheet_due = self.options.watched;
         self.announce();
         self.keep_frame()?;
         self.go(Pace::Waiting);
@@ -301,6 +308,9 @@ impl Engine {
 
     /// One piece of work.
     fn work(&mut self) -> Result<()> {
+        if std::mem::take(&mut self.sheet_due) && self.studio.trainer.config().sample_every > 0 {
+            self.sheet()?;
+        }
         let update = self.studio.trainer.update() + 1;
         let one_by_one = matches!(self.pace, Pace::Step(Span::Image));
         self.studio.trainer.set_together(one_by_one.then_some(1));

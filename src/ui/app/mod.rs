@@ -9,10 +9,10 @@ use serde::{Deserialize, Serialize};
 use super::bar::Bar;
 use super::desk::Desk;
 use super::log::{Failure, Weight};
-use super::{controls, curves, gallery, inspect, learn, log, machine, space, text};
+use super::{compare, controls, curves, files, gallery, inspect, learn, log, machine, space, text};
 use crate::config::RunConfig;
 use crate::session::recording::Recording;
-use crate::session::{Event, Exhibit, History, Metrics, State};
+use crate::session::{Event, Exhibit, History, Metrics, Opened, Sheets, State};
 
 /// The window without its engine: events go in, commands come out.
 pub struct App {
@@ -25,7 +25,13 @@ pub struct App {
     inspect: inspect::Pane,
     machine: machine::Pane,
     learn: learn::Pane,
+    compare: compare::Pane,
+    files: files::Menu,
     log: log::Pane,
+    /// What the model draws from the same seeds, over the run.
+    sheets: Sheets,
+    /// Something to go on with in place of the run at hand.
+    opened: Option<Opened>,
     /// The sample that the user chose: its group, and its place in it.
     selected: Option<(usize, usize)>,
     /// The sample pointed at in another pane.
@@ -62,8 +68,8 @@ impl App {
     /// A window on a run with these settings that has not started yet.
     pub fn new(config: RunConfig, remembered: Remembered) -> Self {
         let controls = controls::Pane::new(config);
-        let bar = Bar { total: controls.count("updates"), ..Bar::default() };
-        let curves = curves::Pane { choices: remembered.curves, ..curves::Pane::default() };
+        let (mut bar, mut curves) = (Bar::default(), curves::Pane::default());
+        (bar.total, curves.choices) = (controls.count("updates"), remembered.curves);
         Self {
             desk: Desk::restored(remembered.desk),
             bar,
@@ -74,7 +80,11 @@ impl App {
             inspect: inspect::Pane::default(),
             machine: machine::Pane::default(),
             learn: remembered.learn,
+            compare: compare::Pane::default(),
+            files: files::Menu::default(),
             log: log::Pane::default(),
+            sheets: Sheets::default(),
+            opened: None,
             selected: None,
             pointed: None,
             restart: false,
@@ -114,6 +124,13 @@ impl App {
             self.bar.set_state(State::Loading);
             Restart { config: self.controls.config().clone(), begun: self.begun.take() }
         })
+    }
+
+    /// What the user opened, once, and how the run at hand stands.
+    pub fn opens(&mut self) -> Option<(Opened, Restart)> {
+        let opened = self.opened.take()?;
+        self.restart = true;
+        Some((opened, self.restarts()?))
     }
 
     /// What the engine is doing, as far as this window knows.
@@ -184,6 +201,7 @@ impl App {
             Event::Saved { path } => say(Weight::Notice, text::saved(&path)),
             Event::Inspected(_) | Event::NotInspected { .. } => {}
             Event::Machine(_) | Event::Forecast(_) => {}
+            Event::Sheet(sheet) => self.sheets.push(*sheet),
             Event::Notice(line) => say(Weight::Notice, line),
             Event::Warning(line) => say(Weight::Warning, line),
             Event::Failed { error, advice } => {
@@ -203,6 +221,7 @@ impl App {
             self.gallery.clear();
             self.space.clear();
         }
+        self.sheets.clear();
         self.log.failure = None;
         (self.bar.total, self.bar.update) = (self.controls.count("updates"), update);
         (self.bar.failed, self.bar.evaluating, self.bar.phase) = (false, false, None);

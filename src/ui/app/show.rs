@@ -3,11 +3,13 @@
 use eframe::egui::{self, CentralPanel, Id, Key, Label, Modifiers, Panel, Ui};
 
 use super::App;
+use crate::session::compare::RunSummary;
 use crate::session::{Command, State};
 use crate::ui::desk::{Desk, Place};
+use crate::ui::files::{self, FileWish};
 use crate::ui::log::Weight;
 use crate::ui::tour::Deed;
-use crate::ui::{anchor, gallery, inspect, mix, text, theme};
+use crate::ui::{anchor, compare, gallery, inspect, mix, text, theme};
 
 /// What the user pointed at or asked for in the panes of one frame.
 #[derive(Default)]
@@ -16,6 +18,8 @@ struct Wishes {
     /// What a chosen preset turns: not the user's own doing, as far as the tour is concerned.
     preset: Vec<Command>,
     deeds: Vec<Deed>,
+    /// What was asked for in the menu of files.
+    files: Vec<FileWish>,
     /// A setting to show.
     sought: Option<&'static str>,
     /// A sample pointed at: its group, and its place in it.
@@ -42,7 +46,7 @@ impl App {
 
     /// Does what concerns the window alone; what concerns the engine is returned.
     fn fulfil(&mut self, wishes: Wishes) -> Vec<Command> {
-        let Wishes { mut commands, mut preset, deeds, sought, pointed, picked, opens } = wishes;
+        let Wishes { mut commands, mut preset, deeds, files, sought, pointed, picked, opens } = wishes;
         deeds.iter().chain(&commands.iter().filter_map(deed_of).collect::<Vec<_>>()).for_each(|d| self.learn.note(d));
         commands.append(&mut preset);
         self.pointed = pointed;
@@ -56,6 +60,15 @@ impl App {
         if let Some(place) = opens {
             self.desk.open(place);
         }
+        for wish in files {
+            match wish {
+                FileWish::Command(command) => commands.push(command),
+                FileWish::Open(opened) => self.opened = Some(opened),
+                FileWish::Say(line) => self.log.say(self.bar.update, Weight::Notice, line),
+                FileWish::Complain(line) => self.log.say(self.bar.update, Weight::Warning, line),
+                FileWish::Compare(run) => self.compare_with(*run),
+            }
+        }
         for complaint in std::mem::take(&mut self.controls.complaints) {
             self.log.say(self.bar.update, Weight::Warning, complaint);
         }
@@ -64,12 +77,22 @@ impl App {
             self.curves.clear();
             self.gallery.clear();
             self.space.clear();
+            self.sheets.clear();
             self.inspect = inspect::Pane::default();
         }
         if self.bar.failed {
             commands.clear(); // nobody listens
         }
         commands
+    }
+
+    /// Sets another run beside this one.
+    fn compare_with(&mut self, run: RunSummary) {
+        self.curves.overlay(run.name.clone(), run.history.clone());
+        match self.compare.add(run) {
+            Ok(()) => self.desk.open(Place::Compare),
+            Err(why) => self.log.say(self.bar.update, Weight::Warning, why.to_string()),
+        }
     }
 
     /// Opens a sample of the gallery in the inspector.
@@ -84,11 +107,22 @@ impl App {
 
     /// The bar at the top.
     fn head(&mut self, ui: &mut Ui, wishes: &mut Wishes) {
-        let Self { bar, controls, desk, curves, machine, keys, .. } = self;
+        let Self { bar, controls, desk, curves, gallery, sheets, files, machine, keys, .. } = self;
         Panel::top("bar").frame(theme::panel(ui, 14, 9)).show(ui, |ui| {
             let (mut turned, ready) = (Vec::new(), bar.is_ready());
             let (deeds, opens) = (&mut wishes.deeds, &mut wishes.opens);
+            let (asked, files_context) = (
+                &mut wishes.files,
+                files::FilesContext {
+                    gallery: gallery.gallery(),
+                    history: &curves.history,
+                    sheets,
+                    config: &controls.config().clone(),
+                    ready,
+                },
+            );
             bar.buttons(ui, &mut wishes.commands, |ui| {
+                *asked = files.show(ui, files_context);
                 let chosen = ui.add_enabled_ui(ready, |ui| controls.presets(ui, &mut turned)).inner;
                 deeds.extend(chosen.map(|name| Deed::ChosePreset(name.into())));
                 *opens = view_menu(ui, desk, keys);
@@ -106,7 +140,22 @@ impl App {
 
     /// Everything below the bar.
     fn panes(&mut self, ui: &mut Ui, wishes: &mut Wishes) {
-        let Self { desk, bar, controls, gallery, curves, space, inspect, machine, learn, log, .. } = self;
+        let Self {
+            desk,
+            bar,
+            controls,
+            gallery,
+            curves,
+            space,
+            inspect,
+            machine,
+            learn,
+            compare,
+            files,
+            sheets,
+            log,
+            ..
+        } = self;
         let (recorded, selected, marked) = (&self.recorded, &mut self.selected, self.pointed);
         // After a failure settings may be turned too: they are what another start is made with.
         let ready = bar.is_ready() || bar.failed;
@@ -156,7 +205,14 @@ impl App {
                 }
                 Place::Machine => machine.show(ui),
                 Place::Log => log.show(ui),
-                Place::Compare | Place::Diagnosis => {}
+                Place::Compare => {
+                    let (config, history) = (controls.config(), &curves.history);
+                    let current = compare::Current { config, history, protocol: history.protocol(), sheets };
+                    if compare.show(ui, current) {
+                        files.ask_compare(ui.ctx());
+                    }
+                }
+                Place::Diagnosis => {}
             }
         });
     }

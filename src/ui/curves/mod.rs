@@ -73,7 +73,6 @@ impl Pane {
     }
 
     /// Draws the curves of another run too. A run of the same name is replaced; beyond three the oldest goes.
-    #[allow(dead_code, reason = "the library of runs calls it")]
     pub(super) fn overlay(&mut self, name: String, history: History) {
         self.others.retain(|other| other.name != name);
         if self.others.len() >= MOST_OTHERS {

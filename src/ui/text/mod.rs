@@ -1,7 +1,9 @@
 //! Every word that the window shows, and how it writes numbers.
 
 pub(super) mod charts;
+pub(super) mod compare;
 pub(super) mod curves;
+pub(super) mod files;
 pub(super) mod inspect;
 pub(super) mod learn;
 pub(super) mod machine;
