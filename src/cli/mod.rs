@@ -20,6 +20,7 @@ use clap::{Args, Parser, Subcommand};
 use crate::config::RunConfig;
 use crate::platform::files::unused_folder;
 use crate::session::Options;
+use crate::ui::Staging;
 
 /// Tune autoregressive image models with reinforcement learning, live, on any GPU.
 ///
@@ -34,7 +35,7 @@ pub struct Cli {
 }
 
 /// Arguments of the window.
-#[derive(Debug, Args)]
+#[derive(Clone, Debug, Args)]
 struct WindowArgs {
     #[command(flatten)]
     run: RunArgs,
@@ -47,9 +48,30 @@ struct WindowArgs {
     /// Run at once, save a picture of the window after `--updates`, and close it.
     #[arg(long, value_name = "PNG")]
     screenshot: Option<PathBuf>,
-    /// When the window closes, write figures about it: time to the first picture, frame times, memory, updates a minute.
+    /// Take the picture earlier: while the pictures of the update after this one are being written.
+    #[arg(long, value_name = "UPDATE", requires = "screenshot")]
+    after: Option<u64>,
+    /// Pane to bring to the front, by its title.
+    #[arg(long, value_name = "PANE")]
+    show: Option<String>,
+    /// `light` or `dark`, in place of what the system has.
+    #[arg(long, value_parser = ["light", "dark"])]
+    theme: Option<String>,
+    /// Size of the window.
+    #[arg(long, value_name = "WIDTHxHEIGHT", value_parser = size)]
+    size: Option<[f32; 2]>,
+    /// Run at once, and close after `--updates`; then write figures about the window: time to the first picture, frame
+    /// times, memory, updates a minute.
     #[arg(long, value_name = "JSON")]
     report: Option<PathBuf>,
+}
+
+/// A size like 1280x800.
+fn size(text: &str) -> Result<[f32; 2], String> {
+    let parsed = text.split_once('x').and_then(|(w, h)| Some([w.parse().ok()?, h.parse().ok()?]));
+    parsed
+        .filter(|size| size.iter().all(|side| (200.0..=10_000.0).contains(side)))
+        .ok_or("wants 1280x800 or such".into())
 }
 
 /// What the program can do.
@@ -216,7 +238,7 @@ fn window(args: &WindowArgs) -> Result<()> {
     if args.resume {
         check_resume(&args.run, true)?;
     }
-    options.autostart = args.screenshot.is_some();
+    options.autostart = args.screenshot.is_some() || args.report.is_some();
     options.out = Some(match &args.out {
         Some(out) => {
             tune::check_folder(out, args.resume)?;
@@ -224,7 +246,9 @@ fn window(args: &WindowArgs) -> Result<()> {
         }
         None => unused_folder(Path::new("runs/window")),
     });
-    crate::ui::run(options, args.screenshot.clone(), args.report.clone())
+    let WindowArgs { screenshot, after, show, theme, size, report, .. } = args.clone();
+    let dark = theme.map(|theme| theme == "dark");
+    crate::ui::run(options, Staging { screenshot, after, show, dark, size, report })
 }
 
 #[cfg(test)]

@@ -57,26 +57,46 @@ pub enum WindowError {
     },
 }
 
-/// Opens the window and stays until it is closed; closing saves. With `screenshot` it saves a picture of itself there
-/// once the run is finished, and closes; with `report` it writes figures about itself there when it closes.
+/// How the window opens, and what it is to do by itself.
+#[derive(Clone, Debug, Default)]
+pub struct Staging {
+    /// Save a picture of the window here, and close.
+    pub screenshot: Option<PathBuf>,
+    /// Take the picture while the update after this one is being made; without it once the run is finished.
+    pub after: Option<u64>,
+    /// The pane to bring to the front, by its title.
+    pub show: Option<String>,
+    /// Dark or light, in place of what the system has.
+    pub dark: Option<bool>,
+    /// Width and height of the window, in points.
+    pub size: Option<[f32; 2]>,
+    /// Write figures about the window here when it closes.
+    pub report: Option<PathBuf>,
+}
+
+/// Opens the window and stays until it is closed; closing saves.
 ///
 /// # Errors
 /// [`WindowError`], where there is no display or the system refuses a window; also where the device that was named
 /// does not exist.
-pub fn run(options: Options, screenshot: Option<PathBuf>, report: Option<PathBuf>) -> Result<()> {
+pub fn run(options: Options, staging: Staging) -> Result<()> {
+    let Staging { screenshot, after, show, dark, size, report } = staging;
     if !has_display() {
         return Err(WindowError::NoDisplay.into());
     }
     let (device, setup) = session::open_for_window(&options.device)?;
     let failed = Arc::new(Mutex::new(None));
-    let screenshot = screenshot.map(|path| Screenshot { path, frames: 0, failed: failed.clone() });
+    let screenshot =
+        screenshot.map(|path| Screenshot { path, after, show: show.clone(), frames: 0, failed: failed.clone() });
     let report = report.map(|path| (path, Report::default()));
     let unwritten = failed.clone();
     let result = eframe::run_native(
         "artune",
-        native_options(setup.as_ref()),
+        native_options(setup.as_ref(), size.unwrap_or([1280.0, 800.0])),
         Box::new(|context| {
             theme::apply(&context.egui_ctx);
+            let theme = |dark| if dark { egui::Theme::Dark } else { egui::Theme::Light };
+            dark.into_iter().for_each(|dark| context.egui_ctx.set_theme(theme(dark)));
             let renderer = context.wgpu_render_state.clone();
             renderer.iter().for_each(|r| pictures::show_painted(&context.egui_ctx, r.clone()));
             // The surface stands: from now on the device may be kept busy.
@@ -89,6 +109,7 @@ pub fn run(options: Options, screenshot: Option<PathBuf>, report: Option<PathBuf
             if !options.autostart && !options.resume {
                 app.play(Recording::shipped()?);
             }
+            show.map_or(Ok(()), |title| app.bring_forward(&title))?;
             let session = Some(session);
             let (ending, before) = (None, None);
             Ok(Box::new(Window { app, options, session, ending, before, screenshot, renderer, report, unwritten }))
@@ -108,13 +129,13 @@ fn has_display() -> bool {
 }
 
 /// The window's size and name; it draws on the engine's own GPU device where the engine has one.
-fn native_options(setup: Option<&DrawSetup>) -> eframe::NativeOptions {
+fn native_options(setup: Option<&DrawSetup>, size: [f32; 2]) -> eframe::NativeOptions {
     let mut options = eframe::NativeOptions {
         renderer: eframe::Renderer::Wgpu,
         viewport: egui::ViewportBuilder::default()
             .with_title(text::TITLE)
             .with_app_id("artune")
-            .with_inner_size([1280.0, 800.0])
+            .with_inner_size(size)
             .with_min_inner_size([880.0, 600.0]),
         ..Default::default()
     };
@@ -146,6 +167,9 @@ struct Window {
 /// A picture of the window that is still to be taken.
 struct Screenshot {
     path: PathBuf,
+    after: Option<u64>,
+    /// The pane that it is of.
+    show: Option<String>,
     /// Frames drawn since there was something to show.
     frames: u32,
     /// Why it did not come to a picture of a finished run.
@@ -153,7 +177,7 @@ struct Screenshot {
 }
 
 /// The newest pictures and curves have surely been drawn after so many frames.
-const SETTLED: u32 = 6;
+const SETTLED: u32 = 12;
 
 impl Window {
     /// Starts another engine after a failure: where the last checkpoint was, or from the beginning.
@@ -207,11 +231,23 @@ impl Window {
 
     /// Asks for the picture once the run has ended; when it comes it is saved, and the window closes.
     fn photograph(&mut self, ctx: &egui::Context) {
-        let Some(screenshot) = &mut self.screenshot else { return };
-        if !matches!(self.app.state(), State::Finished | State::Ended) {
+        let ended = matches!(self.app.state(), State::Finished | State::Ended);
+        let Some(screenshot) = &mut self.screenshot else {
+            if ended && self.report.is_some() {
+                ctx.send_viewport_cmd(egui::ViewportCommand::Close);
+            }
+            return;
+        };
+        if !ended && !screenshot.after.is_some_and(|update| self.app.is_half_way_after(update)) {
             return;
         }
         screenshot.frames += 1;
+        if screenshot.frames == 1
+            && let Some(title) = &screenshot.show
+        {
+            // Now there is something to look at closely.
+            let _ = self.app.bring_forward(title);
+        }
         if screenshot.frames == SETTLED {
             let (path, window, failed) = (screenshot.path.clone(), ctx.clone(), screenshot.failed.clone());
             let unfinished = self.app.state() == State::Ended;

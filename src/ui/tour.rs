@@ -38,8 +38,6 @@ pub(super) enum Deed {
     Rewound,
     /// An update has finished: its number, from 1.
     SawUpdate(u64),
-    /// A pane was opened: its name among the anchors.
-    OpenedPane(&'static str),
 }
 
 impl Deed {
@@ -253,7 +251,7 @@ mod tests {
                 assert_eq!(tour.is_done(at), noted);
             }
         }
-        let kept = [Deed::Paused, Deed::Stepped(Span::Update), Deed::OpenedPane("log"), Deed::Turned("seed".into())];
+        let kept = [Deed::Paused, Deed::Stepped(Span::Update), Deed::Saved, Deed::Turned("seed".into())];
         assert!(PAGES.iter().all(|page| kept.iter().all(|deed| !(page.done)(deed))));
     }
 

@@ -7,12 +7,12 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 
 use super::bar::Bar;
-use super::desk::Desk;
+use super::desk::{Desk, Place};
 use super::log::{Failure, Weight};
 use super::{compare, controls, curves, files, gallery, inspect, learn, log, machine, space, text};
 use crate::config::RunConfig;
 use crate::session::recording::Recording;
-use crate::session::{Event, Exhibit, History, Metrics, Opened, Sheets, State};
+use crate::session::{self, Event, Exhibit, History, Metrics, Opened, Phase, Sheets, State};
 
 /// The window without its engine: events go in, commands come out.
 pub struct App {
@@ -138,6 +138,12 @@ impl App {
         self.bar.state
     }
 
+    /// Whether the pictures of the update after `update` are being written and half done.
+    pub fn is_half_way_after(&self, update: u64) -> bool {
+        let writing = self.bar.phase.is_some_and(|(phase, done, total)| phase == Phase::Generate && 2 * done >= total);
+        self.bar.update > update && (writing || self.bar.update > update + 1)
+    }
+
     /// Everything measured so far.
     pub fn history(&self) -> &History {
         &self.curves.history
@@ -146,6 +152,22 @@ impl App {
     /// Takes newer pictures.
     pub fn pictures(&mut self, newer: impl Into<Exhibit>) {
         self.gallery.replace(newer);
+    }
+
+    /// Brings a pane to the front, by its title; the inspector with a picture in it.
+    ///
+    /// # Errors
+    /// The titles there are, where there is none like this.
+    pub fn bring_forward(&mut self, title: &str) -> Result<(), String> {
+        let place = Place::by_title(title).ok_or_else(|| {
+            let titles = Place::ALL.map(|place| text::place(place).0);
+            format!("there is no pane {title:?}; there are {}", titles.join(", "))
+        })?;
+        self.desk.open(place);
+        if place == Place::Inspector && self.selected.is_none() && !self.gallery.gallery().groups.is_empty() {
+            self.look_at((0, 0));
+        }
+        Ok(())
     }
 
     /// Takes in how long the last frame took, in seconds.
@@ -170,6 +192,7 @@ impl App {
                 self.begun = Some(folder);
                 self.begin(*config, update);
                 (self.bar.device, self.bar.model) = (device, model);
+                self.recall(update);
             }
             Event::State(state) => self.bar.set_state(state),
             Event::Progress { update, phase, done, total } => self.bar.progress(update, phase, done, total),
@@ -209,6 +232,15 @@ impl App {
                 self.log.failure = Some(Failure { error, advice });
                 self.bar.failed = true;
             }
+        }
+    }
+
+    /// Reads what a run that goes on has measured before.
+    fn recall(&mut self, update: u64) {
+        if let (Some(Some(folder)), true) = (&self.begun, update > 0)
+            && let Ok(before) = session::compare::read(folder)
+        {
+            self.curves.history = before.history;
         }
     }
 

@@ -69,6 +69,8 @@ impl App {
                 FileWish::Compare(run) => self.compare_with(*run),
             }
         }
+        // A run that is no longer compared has no curves either.
+        self.curves.keep_others(&self.compare.runs().map(|run| run.name.as_str()).collect::<Vec<_>>());
         for complaint in std::mem::take(&mut self.controls.complaints) {
             self.log.say(self.bar.update, Weight::Warning, complaint);
         }

@@ -82,6 +82,14 @@ impl Pane {
         self.smoother.clear();
     }
 
+    /// Leaves out other runs that are not among these.
+    pub(super) fn keep_others(&mut self, names: &[&str]) {
+        if self.others.iter().any(|other| !names.contains(&other.name.as_str())) {
+            self.others.retain(|other| names.contains(&other.name.as_str()));
+            self.smoother.clear();
+        }
+    }
+
     /// Draws the pane; `config` holds the settings in force, and `paid` tells whether a part of the reward counts.
     /// Returns the name of a setting that the user wants to see.
     pub(super) fn show(
@@ -124,7 +132,7 @@ impl Pane {
     /// Everything that acts on all charts.
     fn tools(&mut self, ui: &mut Ui) {
         ui.horizontal(|ui| {
-            ui.heading(text::CURVES).on_hover_text(words::HELP);
+            ui.weak(words::ABOUT).on_hover_text(words::HELP);
             ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
                 let everything = ui.add_enabled(self.sight != Sight::All, Button::new(words::EVERYTHING));
                 if everything.on_hover_text(words::EVERYTHING_HELP).clicked() {

@@ -2,6 +2,7 @@
 
 use super::humanise;
 
+pub(in crate::ui) const ABOUT: &str = "over the updates";
 pub(in crate::ui) const HELP: &str = "Every curve runs over the updates. Drag to move and Ctrl and scroll to zoom, all \
     charts together; double-click enlarges a chart. Dotted lines mark updates at which a knob was turned.";
 pub(in crate::ui) const NO_POINTS: &str = "no points yet";

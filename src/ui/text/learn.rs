@@ -11,7 +11,6 @@ pub(in crate::ui) struct Words {
     pub(in crate::ui) ask: &'static str,
 }
 
-pub(in crate::ui) const TITLE: &str = "Learn";
 pub(in crate::ui) const PAGES: &str = "Page of the tour";
 pub(in crate::ui) const TRY: &str = "Try it";
 pub(in crate::ui) const SHOW: &str = "Show me";

@@ -122,8 +122,6 @@ pub(super) const NOTHING_FOUND: &str = "No setting has this in its name or descr
 pub(super) const FIXED: &str =
     "Fixed when the run starts, because the networks, the data or the run folder depend on it.";
 
-pub(super) const CURVES: &str = "Curves";
-
 pub(super) const FAILED: &str = "The run stopped";
 pub(super) const AGAIN: &str = "Start again";
 pub(super) const AGAIN_HELP: &str = "Start another engine with the settings as they are now: from the last checkpoint of \
