@@ -7,6 +7,7 @@ mod app;
 mod bar;
 mod controls;
 mod curves;
+mod diagnosis;
 mod gallery;
 mod log;
 mod text;

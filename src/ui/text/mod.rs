@@ -1,5 +1,7 @@
 //! Every word that the window shows, and how it writes numbers.
 
+pub(super) mod diagnosis;
+
 use crate::session::{Phase, Span, State};
 
 pub(super) const NAME: &str = "Artune";
