@@ -13,8 +13,13 @@ use crate::session::diagnosis::{Evidence, Finding, Remedy, Severity, Watch, watc
 
 /// Size of a sparkline, in points.
 const SPARK: egui::Vec2 = vec2(76.0, 20.0);
+/// Room for a figure's name, and for its two values, in points.
+const NAME: f32 = 220.0;
+const NUMBERS: f32 = 140.0;
 /// Below this width a figure's name stands above its sparkline, not beside it.
 const NARROW: f32 = 330.0;
+/// Below this width a check's limit has no room beside its name.
+const TIGHT: f32 = 290.0;
 /// Side of a mark, in points.
 const MARK: f32 = 13.0;
 /// Before so many updates most checks have nothing to go by.
@@ -107,20 +112,23 @@ impl Pane {
         ui.spacing_mut().item_spacing = vec2(6.0, 3.0);
         for check in &self.watches {
             let (name, help) = words::watched(check.kind, &check.metric);
-            let written = words::level(check.kind, &check.metric, check.level, check.limit, check.below);
+            let [level, limit] = words::level(check.kind, &check.metric, check.level, check.limit, check.below);
+            let both = format!("{level}  ·  {limit}");
+            // In little room the limit stands in the tooltip only.
+            let written = if ui.available_width() < TIGHT { &level } else { &both };
             let beyond = |level: f64| if check.below { level < check.limit } else { level >= check.limit };
             let found = findings.iter().find(|finding| finding.kind == check.kind && check.level.is_some_and(beyond));
             let row = ui.horizontal(|ui| {
                 mark(ui, check.level.is_some(), found.map(|finding| finding.severity));
                 ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
-                    ui.label(RichText::new(&written).small().weak());
+                    ui.label(RichText::new(written).small().weak());
                     ui.with_layout(Layout::left_to_right(Align::Center), |ui| ui.add(Label::new(&name).truncate()));
                 });
             });
             row.response.on_hover_ui(|ui| {
                 ui.strong(&name);
                 ui.label(help);
-                ui.weak(&written);
+                ui.weak(&both);
             });
         }
     }
@@ -196,11 +204,14 @@ fn evidence(ui: &mut Ui, figure: &Evidence, since: u64, history: &History, colou
         return;
     }
     ui.horizontal(|ui| {
-        ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
-            ui.label(numbers);
-            spark(ui, points, since, colour, says);
-            ui.with_layout(Layout::left_to_right(Align::Center), |ui| ui.add(Label::new(&name).truncate()));
+        // The same place for all curves of a card, whatever their names and numbers.
+        let room = vec2((ui.available_width() - SPARK.x - NUMBERS).min(NAME), SPARK.y);
+        ui.allocate_ui_with_layout(room, Layout::left_to_right(Align::Center), |ui| {
+            ui.set_min_width(room.x);
+            ui.add(Label::new(&name).truncate())
         });
+        spark(ui, points, since, colour, says);
+        ui.label(numbers);
     });
 }
 
@@ -329,7 +340,7 @@ mod tests {
             window.run_ok();
             let set = Wish::Set { name: "loo_fid_weight".into(), value: "1".into() };
             let wishes = &window.state().wishes;
-            assert_eq!(wishes[..rewind], [set.clone()]);
+            assert_eq!((rewind, &wishes[0]), (1, &set));
             assert!(
                 matches!(wishes[rewind..], [Wish::Rewind(update), ref last] if (20..30).contains(&update) && *last == set)
             );

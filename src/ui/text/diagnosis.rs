@@ -302,8 +302,8 @@ pub(in crate::ui) fn watched(kind: Kind, metric_name: &str) -> (String, &'static
     }
 }
 
-/// A level and its limit.
-pub(in crate::ui) fn level(kind: Kind, metric: &str, level: Option<f64>, limit: f64, below: bool) -> String {
+/// A level, and its limit.
+pub(in crate::ui) fn level(kind: Kind, metric: &str, level: Option<f64>, limit: f64, below: bool) -> [String; 2] {
     let unit = check(kind, metric).2;
     let write = |value: f64| match unit {
         Unit::Share => format!("{} %", two_digits(100.0 * value)),
@@ -313,7 +313,7 @@ pub(in crate::ui) fn level(kind: Kind, metric: &str, level: Option<f64>, limit: 
     let bound = if below { "at least" } else { "limit" };
     // A level is a distance: below nothing it is nothing.
     let now = level.map_or_else(|| "–".into(), |level| write(if below { level } else { level.max(0.0) }));
-    format!("{now}  ·  {bound} {}", write(limit))
+    [now, format!("{bound} {}", write(limit))]
 }
 
 fn two_digits(value: f64) -> String {
@@ -365,9 +365,13 @@ pub(in crate::ui) fn change(then: f64, now: f64) -> String {
     format!("{} → {}", figure(then), figure(now))
 }
 
-/// A figure with three digits: what is compared at a glance needs no more.
+/// A figure with three digits, or two where there is an exponent as well: what is compared at a glance needs no more.
 fn figure(value: f64) -> String {
-    number(format!("{value:.2e}").parse().unwrap_or(value))
+    if (1e-3..1e6).contains(&value.abs()) {
+        number(format!("{value:.2e}").parse().unwrap_or(value))
+    } else {
+        two_digits(value)
+    }
 }
 
 #[cfg(test)]
@@ -407,9 +411,9 @@ mod tests {
 
     #[test]
     fn levels_are_written_in_their_units() {
-        assert_eq!(level(Collapse, "diversity", Some(0.0312), 0.07, false), "3.1 %  ·  limit 7 %");
-        assert_eq!(level(GradientPeaks, "grad_norm", None, 5.0, false), "–  ·  limit 5×");
-        assert_eq!(level(NoProgress, "reward", Some(-2.0), 1.0, true), "-2 se  ·  at least 1 se");
+        assert_eq!(level(Collapse, "diversity", Some(0.0312), 0.07, false), ["3.1 %", "limit 7 %"]);
+        assert_eq!(level(GradientPeaks, "grad_norm", None, 5.0, false), ["–", "limit 5×"]);
+        assert_eq!(level(NoProgress, "reward", Some(-2.0), 1.0, true), ["-2 se", "at least 1 se"]);
     }
 
     #[test]
