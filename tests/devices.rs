@@ -13,7 +13,7 @@ use artune::rl::rollout::Rollout;
 use artune::rl::sampling::SamplingConfig;
 use artune::rl::trainer::Outcome;
 use artune::session::studio::Studio;
-use artune::session::{Metrics, Options};
+use artune::session::{self, Command, Event, Exhibit, Metrics, Options, Session, Span, State};
 use burn::prelude::*;
 use safetensors::SafeTensors;
 
@@ -160,4 +160,47 @@ fn one_update_makes_the_same_of_the_policy_on_the_gpu() {
         assert!((a[name] - b[name]).abs() <= 2e-3 * (1.0 + a[name].abs()), "{name}: {} {}", a[name], b[name]);
     }
     assert!(b["ratio/max_deviation/first"] <= 1e-4, "{}", b["ratio/max_deviation/first"]);
+}
+
+/// Lets the engine do `span` and takes what it then shows, if that is something new.
+fn shown_after(session: &Session, span: Span) -> Option<Exhibit> {
+    session.send(Command::Step(span));
+    loop {
+        match session.wait().expect("an engine") {
+            Event::State(State::Paused) => break,
+            Event::Failed { error, .. } => panic!("{error}"),
+            _ => {}
+        }
+    }
+    session.gallery.take()
+}
+
+#[test]
+fn pictures_are_painted_for_a_window_on_the_engines_own_gpu_and_read_back_for_any_other() {
+    let Some(adapter) = adapters().into_iter().find(|adapter| adapter.backend != "gl") else {
+        return println!("no adapter that a window could share");
+    };
+    let mut config = RunConfig::default();
+    config.apply([("model", "tiny"), ("prompts", "2"), ("num_generations", "2")]).expect("valid");
+    let options = Options { config, device: adapter.index.to_string(), watched: true, ..Options::default() };
+    let (opened, setup) = session::open_for_window(&options.device).expect("a device");
+    let session = session::start_for_window(options, opened, setup.as_ref());
+    let setup = setup.expect("a device to draw with");
+    while !matches!(session.wait().expect("an engine"), Event::State(State::Paused)) {}
+
+    let read_back = shown_after(&session, Span::Token).expect("a preview");
+    assert!(read_back.atlas.is_none());
+    assert_eq!(read_back.gallery.groups[1].samples[1].rgb.len(), read_back.gallery.side.pow(2) * 3);
+
+    session.draws_with(&setup.device, &setup.queue);
+    let painted = shown_after(&session, Span::Token).expect("a preview");
+    let layout = painted.atlas.expect("painted").layout();
+    assert_eq!((layout.side, layout.capacity()), (painted.gallery.side, 4));
+    assert!(painted.gallery.groups.iter().flat_map(|group| &group.samples).all(|sample| sample.rgb.is_empty()));
+
+    let _ = shown_after(&session, Span::Rollout); // writes the other tokens
+    let scored = shown_after(&session, Span::Reward).expect("scored pictures");
+    assert!(scored.atlas.is_some());
+    assert!(scored.gallery.groups.iter().flat_map(|group| &group.samples).all(|sample| !sample.rgb.is_empty()));
+    session.join();
 }

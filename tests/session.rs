@@ -4,7 +4,7 @@ use std::fs;
 use std::path::Path;
 
 use artune::config::RunConfig;
-use artune::session::{Command, Event, Metrics, Options, Session, Span, State, start, tools};
+use artune::session::{Command, Event, Gallery, Metrics, Options, Session, Span, State, start, tools, whatif};
 
 /// The tiny family on the CPU, a few small updates, nothing evaluated.
 fn options(out: Option<&Path>) -> Options {
@@ -102,15 +102,129 @@ fn steps_of_every_size_add_up_to_a_run() {
     let (_, want) = next_update(&run);
     run.join();
 
-    let session = start(options(None));
+    let session = start(Options { watched: true, ..options(None) });
     until(&session, State::Paused);
-    session.send(Command::Step(Span::Token));
-    until(&session, State::Paused);
-    session.send(Command::Step(Span::Phase));
-    until(&session, State::Paused);
+    // The token step begins all pictures together, so that the first picture to be complete completes the rollout.
+    for span in [Span::Token, Span::Image, Span::Reward, Span::Advantage] {
+        session.send(Command::Step(span));
+        until(&session, State::Paused);
+    }
     session.send(Command::Step(Span::Update));
     let (_, got) = next_update(&session);
     assert_eq!(timeless(&got), timeless(&want));
+}
+
+#[test]
+fn pictures_can_be_written_one_after_another_and_are_the_same() {
+    let run = start(Options { watched: true, ..options(None) });
+    until(&run, State::Paused);
+    run.send(Command::Step(Span::Rollout));
+    until(&run, State::Running);
+    until(&run, State::Paused);
+    run.send(Command::Step(Span::Reward));
+    until(&run, State::Running);
+    until(&run, State::Paused);
+    let together = run.gallery.take().expect("pictures").gallery;
+
+    let session = start(Options { watched: true, ..options(None) });
+    until(&session, State::Paused);
+    for image in 1..=8 {
+        session.send(Command::Step(Span::Image));
+        until(&session, State::Running);
+        until(&session, State::Paused);
+        let gallery = session.gallery.take();
+        if image < 8 {
+            let (done, all) = gallery.expect("a preview").gallery.tokens;
+            assert_eq!(done * 8, all * image, "whole pictures");
+        }
+    }
+    session.send(Command::Step(Span::Reward));
+    until(&session, State::Running);
+    until(&session, State::Paused);
+    let alone = session.gallery.take().expect("pictures").gallery;
+    let pictures = |gallery: &Gallery| -> Vec<Vec<u8>> {
+        gallery.groups.iter().flat_map(|group| group.samples.iter().map(|sample| sample.rgb.clone())).collect()
+    };
+    assert!(pictures(&together) == pictures(&alone), "the pictures differ");
+}
+
+/// One update, and its scalars.
+fn step(session: &Session) -> Metrics {
+    session.send(Command::Step(Span::Update));
+    let (_, metrics) = next_update(session);
+    timeless(&metrics)
+}
+
+fn set(session: &Session, name: &str, value: &str) {
+    session.send(Command::Set { name: name.into(), value: value.into() });
+    wait(session, |e| matches!(e, Event::Changed { .. }).then_some(()));
+}
+
+fn rewind(session: &Session, to: u64) -> (u64, RunConfig) {
+    session.send(Command::Rewind(to));
+    wait(session, |e| match e {
+        Event::Rewound { update, config, .. } => Some((*update, (**config).clone())),
+        _ => None,
+    })
+}
+
+#[test]
+fn rewinding_brings_back_weights_and_settings_exactly_from_a_keyframe_or_by_replaying() {
+    // One byte: only the first and the newest keyframe stay, so that the way back leads over updates made again.
+    for keyframe_bytes in [usize::MAX, 1] {
+        let session = start(Options { watched: true, keyframe_bytes, ..options(None) });
+        until(&session, State::Paused);
+        step(&session);
+        set(&session, "learning_rate", "1e-3");
+        let second = step(&session);
+        set(&session, "guidance", "2.5");
+        let third = step(&session);
+
+        let (update, config) = rewind(&session, 2);
+        assert_eq!((update, config.learning_rate, config.guidance), (2, 1e-3, RunConfig::default().guidance));
+        set(&session, "guidance", "2.5");
+        assert_eq!(step(&session), third, "after going back with {keyframe_bytes} bytes");
+
+        let (update, config) = rewind(&session, 1);
+        assert_eq!((update, config.learning_rate), (1, RunConfig::default().learning_rate));
+        set(&session, "learning_rate", "1e-3");
+        assert_eq!(step(&session), second);
+    }
+}
+
+#[test]
+fn a_rewound_run_goes_on_in_a_new_folder_and_the_old_one_keeps_what_came_after() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let (old, new) = (dir.path().join("run"), dir.path().join("run-2"));
+    let session = start(Options { watched: true, ..options(Some(&old)) });
+    until(&session, State::Paused);
+    (0..3).for_each(|_| _ = step(&session));
+    rewind(&session, 1);
+    step(&session);
+    session.join();
+    assert_eq!((updates(&old), updates(&new)), (vec![1, 2, 3], vec![1, 2]));
+    assert!(old.join("checkpoints/000003.safetensors").exists() && new.join("checkpoints/000002.safetensors").exists());
+}
+
+#[test]
+fn a_fader_moved_before_the_training_pays_the_waiting_pictures_anew() {
+    let session = start(Options { watched: true, ..options(None) });
+    until(&session, State::Paused);
+    session.send(Command::Step(Span::Advantage));
+    until(&session, State::Running);
+    until(&session, State::Paused);
+    let before = session.gallery.take().expect("pictures").gallery;
+    set(&session, "clip_weight", "0");
+    set(&session, "preference_weight", "0");
+    set(&session, "brightness_weight", "1");
+    let after = session.gallery.take().expect("pictures paid anew").gallery;
+    let config = RunConfig { clip_weight: 0.0, preference_weight: 0.0, brightness_weight: 1.0, ..Default::default() };
+    let want = whatif::advantages_under(&before, &config).expect("scored");
+    let got: Vec<Vec<(f64, f64)>> = (after.groups.iter())
+        .map(|group| group.samples.iter().filter_map(|sample| sample.advantage).collect())
+        .collect();
+    assert_eq!(got, want);
+    assert_ne!(whatif::advantages_under(&before, &RunConfig::default()), Some(want));
 }
 
 #[test]
@@ -196,7 +310,7 @@ fn a_run_stopped_between_inner_steps_finishes_its_update_and_one_stopped_before_
     let session = start(Options { resume: true, ..options(Some(dir.path())) });
     assert_eq!(wait(&session, |e| if let Event::Ready { update, .. } = e { Some(*update) } else { None }), 0);
     until(&session, State::Paused);
-    for span in [Span::Phase, Span::Phase, Span::Phase, Span::Token] {
+    for span in [Span::Rollout, Span::Advantage, Span::Token, Span::Token] {
         session.send(Command::Step(span));
         until(&session, State::Paused);
     }
@@ -258,4 +372,22 @@ fn resuming_nothing_says_what_to_do() {
         }
     };
     assert!(failed.contains("--resume"), "{failed}");
+}
+
+#[test]
+fn a_scored_batch_is_shown_among_the_real_pictures() {
+    let session = start(options(None));
+    until(&session, State::Paused);
+    session.send(Command::Step(Span::Update));
+    let (_, metrics) = next_update(&session);
+    let gallery = session.gallery.take().expect("pictures").gallery;
+    let space = gallery.space.expect("scored");
+    let pictures: Vec<_> = gallery.groups.iter().flat_map(|group| &group.samples).collect();
+    assert_eq!((space.update, space.samples.len()), (1, pictures.len()));
+    assert!(space.before.is_some() && !space.reference.is_empty());
+    assert_eq!(space.distance, metrics["frechet/rewarded"]);
+    for (place, picture) in space.samples.iter().zip(pictures) {
+        let paid = picture.rewards.iter().find(|(name, _)| name == "loo_fid").map(|(_, reward)| *reward);
+        assert_eq!(place.map(|place| place.reward), paid);
+    }
 }

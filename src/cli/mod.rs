@@ -8,6 +8,7 @@ pub mod export;
 pub mod presets;
 pub mod pretrain;
 pub mod progress;
+pub mod record;
 pub mod sample;
 pub mod tune;
 
@@ -46,6 +47,9 @@ struct WindowArgs {
     /// Run at once, save a picture of the window after `--updates`, and close it.
     #[arg(long, value_name = "PNG")]
     screenshot: Option<PathBuf>,
+    /// When the window closes, write figures about it: time to the first picture, frame times, memory, updates a minute.
+    #[arg(long, value_name = "JSON")]
+    report: Option<PathBuf>,
 }
 
 /// What the program can do.
@@ -67,7 +71,9 @@ enum Verb {
     Presets(presets::Args),
     /// List the devices that can compute.
     Devices(devices::Args),
-    /// Time a rollout, an update and LOO-FID.
+    /// Record a run as the window shows it before it has one of its own.
+    Record(record::RecordArgs),
+    /// Time an update, LOO-FID, and pictures on their way to the window.
     Bench(bench::BenchArgs),
 }
 
@@ -188,6 +194,7 @@ fn check_resume(run: &RunArgs, named: bool) -> Result<()> {
 /// # Errors
 /// Whatever the verb's own errors are, in words for the user.
 pub fn main() -> Result<()> {
+    crate::platform::clock::since_start(); // from here on it counts
     let cli = Cli::parse();
     match cli.verb {
         None => window(&cli.window),
@@ -199,6 +206,7 @@ pub fn main() -> Result<()> {
         Some(Verb::Compare(args)) => compare::run(&args),
         Some(Verb::Presets(args)) => presets::run(&args),
         Some(Verb::Devices(args)) => devices::run(&args),
+        Some(Verb::Record(args)) => record::run(&args),
         Some(Verb::Bench(args)) => bench::run(&args),
     }
 }
@@ -216,7 +224,7 @@ fn window(args: &WindowArgs) -> Result<()> {
         }
         None => unused_folder(Path::new("runs/window")),
     });
-    crate::ui::run(options, args.screenshot.clone())
+    crate::ui::run(options, args.screenshot.clone(), args.report.clone())
 }
 
 #[cfg(test)]

@@ -179,7 +179,7 @@ impl Report {
 /// One update in a line: reward parts, diversity, and the four phases with their tokens per second.
 fn update_line(update: u64, total: u64, m: &Metrics) -> String {
     let get = |name: &str| m.get(name).copied().unwrap_or(f64::NAN);
-    let phases: Vec<String> = [Phase::Generate, Phase::Reward, Phase::OldLogProb, Phase::Train]
+    let phases: Vec<String> = Phase::ALL
         .iter()
         .map(|p| format!("{} {:.0}", p.name(), get(&format!("tokens_per_second/{}", p.name()))))
         .collect();

@@ -3,6 +3,7 @@
 //! Each parameter is one entry of the table in [`params`]; from it come the fields of [`RunConfig`], their defaults,
 //! and [`PARAMS`], which says of each its meaning, unit, range and whether it may be turned while a run is going.
 
+mod link;
 pub mod params;
 pub mod presets;
 mod share;

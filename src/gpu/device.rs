@@ -22,6 +22,10 @@ pub struct Chosen {
     pub notice: Option<String>,
     /// The handles of the GPU device, to share with a window.
     pub setup: Option<WgpuSetup>,
+    /// The adapter that computes; `None` for the CPU.
+    pub adapter: Option<AdapterInfo>,
+    /// The adapter that draws the window, in words, where it is another one than computes.
+    pub drawn_by: Option<String>,
 }
 
 /// Why no device could be had. Every variant says what there is instead.
@@ -88,7 +92,11 @@ pub fn choose(spec: &str) -> Result<Chosen, DeviceError> {
 pub fn choose_for_window(spec: &str) -> Result<Chosen, DeviceError> {
     let mut chosen = choose(spec)?;
     chosen.setup = match chosen.setup {
-        None => drawing_setup(),
+        None => {
+            let (setup, label) = drawing_setup().unzip();
+            chosen.drawn_by = label;
+            setup
+        }
         Some(setup) => Some(setup).filter(|s| s.backend != Backend::Gl),
     };
     Ok(chosen)
@@ -154,7 +162,7 @@ fn cpu_label() -> String {
 }
 
 fn cpu(notice: Option<String>) -> Chosen {
-    Chosen { device: Device::flex(), label: cpu_label(), notice, setup: None }
+    Chosen { device: Device::flex(), label: cpu_label(), notice, setup: None, adapter: None, drawn_by: None }
 }
 
 /// Opens an adapter through burn, which asks for every feature and limit it may use later.
@@ -169,6 +177,8 @@ fn open(adapter: &AdapterInfo, adapters: &[AdapterInfo]) -> Result<Chosen, Devic
         notice: (adapter.kind == AdapterKind::Software)
             .then(|| format!("{} is slower than `--device cpu`: good for tests only.", adapter.label())),
         setup: Some(setup),
+        adapter: Some(adapter.clone()),
+        drawn_by: None,
     };
     if let Some((_, device, setup)) = opened.iter().find(|(index, ..)| *index == adapter.index) {
         return Ok(chosen(device.clone(), setup.clone()));
@@ -186,14 +196,14 @@ fn open(adapter: &AdapterInfo, adapters: &[AdapterInfo]) -> Result<Chosen, Devic
     Ok(chosen(device, setup))
 }
 
-/// A device for drawing only, on the best adapter there is, software included.
-fn drawing_setup() -> Option<WgpuSetup> {
+/// A device for drawing only, on the best adapter there is, software included; and that adapter in words.
+fn drawing_setup() -> Option<(WgpuSetup, String)> {
     let best = probed().iter().filter(|p| p.adapter.get_info().backend != Backend::Gl).min_by_key(|p| p.info.kind)?;
     let descriptor = wgpu::DeviceDescriptor { required_limits: best.adapter.limits(), ..Default::default() };
     let (device, queue) = pollster::block_on(best.adapter.request_device(&descriptor)).ok()?;
     let (instance, adapter) = (best.instance.clone(), best.adapter.clone());
     let backend = adapter.get_info().backend;
-    Some(WgpuSetup { instance, adapter, device, queue, backend })
+    Some((WgpuSetup { instance, adapter, device, queue, backend }, best.info.label()))
 }
 
 #[cfg(test)]

@@ -4,6 +4,7 @@ pub mod adapter;
 pub mod device;
 pub mod gumbel;
 pub mod read;
+pub mod texture;
 
 pub use adapter::{AdapterInfo, AdapterKind, AdapterLimits, adapters};
 pub use device::{Chosen, DeviceError, choose, choose_for_window, describe};

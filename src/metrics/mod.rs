@@ -9,9 +9,11 @@ pub mod inception_score;
 pub mod kid;
 pub mod linalg;
 pub mod prdc;
+pub mod projection;
 pub mod protocol;
 
 pub use frechet::Gaussian;
+pub use projection::Projection;
 pub use protocol::Protocol;
 
 /// Why a measure cannot be taken.

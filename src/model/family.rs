@@ -146,6 +146,12 @@ impl FamilyConfig {
         }
     }
 
+    /// The shape that a run with `model = name` has, as far as it is known before any file is read: a file of
+    /// weights may know another number of classes.
+    pub fn named(name: &str) -> Self {
+        if name == "tiny" { Self::tiny() } else { Self::small() }
+    }
+
     /// 8x8 pictures of 16 tokens, with procedural weights: for tests on software adapters.
     pub fn tiny() -> Self {
         Self {

@@ -3,6 +3,7 @@
 
 pub mod bpe;
 pub mod clip;
+mod count;
 pub mod efficientnet;
 pub mod family;
 pub mod features;

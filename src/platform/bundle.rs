@@ -4,12 +4,13 @@
 //! carries a JSON header and the SHA-256 of all parts. A file that was cut, flipped or half written is refused.
 
 use std::collections::HashMap;
-use std::fs;
-use std::io;
+use std::fs::{self, File};
+use std::io::{self, Read};
 use std::path::Path;
 
 use safetensors::tensor::TensorView;
 use safetensors::{Dtype, SafeTensors, serialize};
+use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
 use thiserror::Error;
 
@@ -17,6 +18,8 @@ use super::files::write_atomic;
 
 /// Files beyond this size are not ours and are not read into memory.
 const MAX_BYTES: u64 = 16 << 30;
+/// No header of ours is longer than this.
+const MAX_HEADER: u64 = 64 << 20;
 
 /// Why a bundle was refused.
 #[derive(Debug, Error)]
@@ -36,6 +39,12 @@ pub enum BundleError {
         path: String,
         /// What is wrong.
         why: String,
+    },
+    /// The file is whole, but carries no header of ours.
+    #[error("{path} holds weights, but is no checkpoint of a run")]
+    Foreign {
+        /// Which file.
+        path: String,
     },
 }
 
@@ -91,6 +100,37 @@ impl Bundle {
         Ok(bundle)
     }
 
+    /// The header alone. Nothing else of the file is read, so that its checksum stays unknown; but one that was cut, or
+    /// is of another kind, is noticed.
+    ///
+    /// # Errors
+    /// [`BundleError`].
+    pub fn header(path: &Path) -> Result<String, BundleError> {
+        let io = |source| BundleError::Io { path: path.display().to_string(), source };
+        let wrong = |why: &str| BundleError::Damaged { path: path.display().to_string(), why: why.into() };
+        let mut file = File::open(path).map_err(io)?;
+        let size = file.metadata().map_err(io)?.len();
+        let mut length = [0; 8];
+        file.read_exact(&mut length).map_err(|_| wrong("it is too short"))?;
+        let length = u64::from_le_bytes(length);
+        if length > MAX_HEADER || length > size.saturating_sub(8) {
+            return Err(wrong("it is cut, or no safetensors file"));
+        }
+        let mut text = Vec::new();
+        file.take(length).read_to_end(&mut text).map_err(io)?;
+        let mut entries: Map<String, Value> =
+            serde_json::from_slice(&text).map_err(|_| wrong("it is no safetensors file"))?;
+        let metadata = entries.remove("__metadata__");
+        let end = entries.values().filter_map(|entry| entry["data_offsets"][1].as_u64()).max().unwrap_or(0);
+        if size - 8 - length != end {
+            return Err(wrong("it is not of the length that it says"));
+        }
+        match metadata.as_ref().map(|metadata| &metadata["header"]) {
+            Some(Value::String(header)) => Ok(header.clone()),
+            _ => Err(BundleError::Foreign { path: path.display().to_string() }),
+        }
+    }
+
     /// Takes a part out.
     ///
     /// # Errors
@@ -128,6 +168,8 @@ mod tests {
         bundle.write(&path).expect("written");
         assert_eq!(Bundle::read(&path).expect("read"), bundle);
 
+        assert_eq!(Bundle::header(&path).expect("read"), bundle.header);
+
         let good = fs::read(&path).expect("bytes");
         for at in 0..good.len() {
             let mut bad = good.clone();
@@ -140,7 +182,7 @@ mod tests {
         }
         for cut in 0..good.len() {
             fs::write(&path, &good[..cut]).expect("written");
-            assert!(Bundle::read(&path).is_err(), "cut at {cut}");
+            assert!(Bundle::read(&path).is_err() && Bundle::header(&path).is_err(), "cut at {cut}");
         }
     }
 }

@@ -3,4 +3,6 @@
 pub mod bundle;
 pub mod clock;
 pub mod files;
+pub mod memory;
+pub mod processor;
 pub mod rng;

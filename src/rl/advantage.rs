@@ -4,6 +4,8 @@
 //! is its own baseline, so no value network is needed (GRPO, DeepSeekMath). Instance and distribution rewards
 //! are normalised by separate calls and weighted later, in [`crate::rl::grpo`] (method: one training iteration).
 
+use crate::config::RunConfig;
+
 /// Spread below this share of the group's largest reward is rounding, not signal.
 const ROUNDING: f64 = 8.0 * f64::EPSILON;
 
@@ -76,6 +78,25 @@ pub fn group_advantages(rewards: &[f64], group: usize, scale: bool, eps: f64) ->
         out.std.push(std);
     }
     Ok(out)
+}
+
+/// Instance advantages of mixed `rewards`, and distribution advantages of LOO-FID rewards where those have a weight:
+/// two normalisations, weighted against each other only in the loss (method, section 2 steps 4 to 6).
+///
+/// # Errors
+/// As [`group_advantages`].
+pub fn advantages(
+    rewards: &[f64],
+    loo_fid: &[f64],
+    group: usize,
+    config: &RunConfig,
+) -> Result<(Advantages, Option<Advantages>), AdvantageError> {
+    let instance = group_advantages(rewards, group, config.scale_rewards, config.advantage_eps)?;
+    if config.loo_fid_weight <= 0.0 {
+        return Ok((instance, None));
+    }
+    let weighted: Vec<f64> = loo_fid.iter().map(|r| r * config.loo_fid_weight).collect();
+    Ok((instance, Some(group_advantages(&weighted, group, true, config.advantage_eps)?)))
 }
 
 /// Mean and standard deviation (ddof = 1) of the finite values; 0 where undefined or only rounding.

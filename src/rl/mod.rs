@@ -5,6 +5,7 @@ pub mod advantage;
 pub mod entropy;
 pub mod gradient;
 pub mod grpo;
+pub mod push;
 pub mod rollout;
 pub mod sampling;
 pub mod trainer;

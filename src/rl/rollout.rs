@@ -18,6 +18,8 @@ pub struct Rollout {
     classes: Tensor<1, Int>,
     cache: KvCache,
     tokens: Vec<Tensor<2, Int>>,
+    /// Tokens that are given instead of drawn, one column `[n, 1]` per position from the first on.
+    given: Vec<Tensor<2, Int>>,
     length: usize,
     guided: bool,
 }
@@ -49,9 +51,29 @@ impl Rollout {
             classes: Tensor::from_data(TensorData::new(ids, [rows]), device),
             cache: model.cache(rows, device),
             tokens: Vec::with_capacity(config.block_size),
+            given: vec![],
             length: config.block_size,
             guided: null.is_some(),
         }
+    }
+
+    /// Gives the first tokens of every sequence, `prefix[i]` those of sequence `i`: they pass through the cache as if
+    /// they had been drawn, and the rest is drawn with the same random numbers as without them. So a prefix that the
+    /// model wrote itself leads to the same sequence, and another one shows what would have followed it.
+    ///
+    /// # Panics
+    /// If there are not as many prefixes as sequences, or they differ in length, or are longer than a sequence.
+    pub fn with_prefix(mut self, prefix: &[Vec<u32>]) -> Self {
+        assert_eq!(prefix.len(), self.keys.len(), "one prefix per sequence");
+        let length = prefix.first().map_or(0, Vec::len);
+        assert!(length <= self.length && prefix.iter().all(|p| p.len() == length), "prefixes of one length that fit");
+        let device = self.classes.device();
+        let column = |position: usize| {
+            let ids: Vec<i32> = prefix.iter().map(|p| p[position] as i32).collect();
+            Tensor::from_data(TensorData::new(ids, [prefix.len(), 1]), &device)
+        };
+        self.given = (0..length).map(column).collect();
+        self
     }
 
     /// Writes the next token of every sequence; `true` while there are more to write.
@@ -67,6 +89,10 @@ impl Rollout {
                 model.step(last, position - 1, &mut self.cache)
             }
         };
+        if let Some(given) = self.given.get(position) {
+            self.tokens.push(given.clone());
+            return self.tokens.len() < self.length;
+        }
         let logits = self.sampling.warp(self.guide(logits, position));
         // A function of each sequence's key and the position alone.
         let keys: Vec<Key> = self.keys.iter().map(|key| key.fold(position as u64)).collect();
@@ -87,6 +113,11 @@ impl Rollout {
         guide(cond, logits.narrow(0, n, n), self.sampling.guidance)
     }
 
+    /// Sequences.
+    pub fn rows(&self) -> usize {
+        self.keys.len()
+    }
+
     /// Tokens written so far, and in all, of each sequence.
     pub fn progress(&self) -> (usize, usize) {
         (self.tokens.len(), self.length)
@@ -101,5 +132,39 @@ impl Rollout {
     pub fn finish(mut self, model: &Transformer) -> Tensor<2, Int> {
         while self.step(model) {}
         Tensor::cat(self.tokens, 1)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::transformer::GptConfig;
+
+    fn ids(tokens: Tensor<2, Int>) -> Vec<Vec<u32>> {
+        let [_, length] = tokens.dims();
+        tokens.into_data().iter::<u32>().collect::<Vec<_>>().chunks(length).map(<[_]>::to_vec).collect()
+    }
+
+    #[test]
+    fn a_prefix_that_the_model_wrote_leads_to_the_same_sequence_and_another_does_not() {
+        let device = Device::flex();
+        let model = GptConfig::tiny().init_random_head(&device);
+        for guidance in [1.0, 2.0] {
+            let sampling = SamplingConfig { guidance, ..SamplingConfig::default() };
+            let begin = || Rollout::new(&model, &[3, 7], vec![Key::new(1), Key::new(2)], sampling, &device);
+            let whole = ids(begin().finish(&model));
+            for length in [0, 1, 5, 16] {
+                let prefix: Vec<Vec<u32>> = whole.iter().map(|tokens| tokens[..length].to_vec()).collect();
+                assert_eq!(ids(begin().with_prefix(&prefix).finish(&model)), whole, "{length} given, {guidance}");
+            }
+            // Every other token in the fourth place, with the random numbers of the first sequence.
+            let others: Vec<Vec<u32>> =
+                (1..64).map(|step| [&whole[0][..3], &[(whole[0][3] + step) % 64]].concat()).collect();
+            let again = Rollout::new(&model, &[3; 63], vec![Key::new(1); 63], sampling, &device);
+            let changed = ids(again.with_prefix(&others).finish(&model));
+            assert!(changed.iter().zip(&others).all(|(tokens, prefix)| tokens.starts_with(prefix)));
+            let differ = changed.iter().filter(|tokens| tokens[4..] != whole[0][4..]).count();
+            assert!(differ > 20, "what follows depends on what was given: {differ} of 63");
+        }
     }
 }

@@ -74,12 +74,7 @@ pub fn save(folder: &Path, saved: Saved) -> Result<PathBuf> {
 pub fn load(path: &Path) -> Result<Saved> {
     let mut bundle = Bundle::read(path)?;
     let header: Header = serde_json::from_str(&bundle.header).with_context(|| path.display().to_string())?;
-    anyhow::ensure!(
-        header.version == VERSION,
-        "{} is of version {}; this program reads {VERSION}",
-        path.display(),
-        header.version
-    );
+    check_version(path, header.version)?;
     let state = TrainerState {
         update: header.update,
         policy: bundle.take("policy")?,
@@ -89,6 +84,61 @@ pub fn load(path: &Path) -> Result<Saved> {
     };
     let config = RunConfig::from_toml(&header.config)?;
     Ok(Saved { config, origin: header.origin, seconds: header.seconds, state })
+}
+
+/// The checkpoints in `folder`, oldest first, by the number of their last update. They may still turn out damaged.
+pub fn available(folder: &Path) -> Vec<(u64, PathBuf)> {
+    let update = |path: &Path| path.file_stem()?.to_str()?.parse().ok();
+    list(folder).into_iter().filter_map(|path| Some((update(&path)?, path))).collect()
+}
+
+/// The policy's record of one checkpoint ([`TrainerState::policy`]).
+///
+/// # Errors
+/// As [`load`].
+pub fn policy(path: &Path) -> Result<Vec<u8>> {
+    Ok(load(path)?.state.policy)
+}
+
+/// What a checkpoint says of itself.
+#[derive(Clone, Debug)]
+pub struct Glance {
+    /// Updates done.
+    pub update: u64,
+    /// The run's settings when it was saved.
+    pub config: RunConfig,
+    /// Its pictures and networks.
+    pub origin: Origin,
+}
+
+/// Reads what a checkpoint says of itself, without the weights: quick, however large the file is.
+///
+/// # Errors
+/// Where the file is no checkpoint, is cut, or is of another version.
+pub fn glance(path: &Path) -> Result<Glance> {
+    #[derive(Deserialize)]
+    struct Part {
+        version: u32,
+        update: u64,
+        config: String,
+        origin: Origin,
+    }
+    let header = Bundle::header(path)?;
+    let Part { version, update, config, origin } =
+        serde_json::from_str(&header).with_context(|| path.display().to_string())?;
+    check_version(path, version)?;
+    Ok(Glance { update, config: RunConfig::from_toml(&config)?, origin })
+}
+
+fn check_version(path: &Path, version: u32) -> Result<()> {
+    let path = path.display();
+    anyhow::ensure!(version == VERSION, "{path} is of version {version}; this program reads {VERSION}");
+    Ok(())
+}
+
+/// The newest checkpoint file in `folder`, valid or not.
+pub fn newest_file(folder: &Path) -> Option<PathBuf> {
+    list(folder).pop()
 }
 
 /// What [`newest`] found: a checkpoint with its path if any is valid, and the complaints about those that are not.

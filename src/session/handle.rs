@@ -2,14 +2,17 @@
 
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread::JoinHandle;
 
 use anyhow::Result;
 
-use super::protocol::{Command, Event, Gallery, Options, State};
+use super::exhibit::{Exhibit, Painter, Wall};
+use super::protocol::{Command, Event, Options, State};
 use super::slot::Slot;
 use super::worker::{Engine, advice};
+use crate::gpu::texture::Easel;
 use crate::gpu::{Chosen, choose_for_window};
 
 /// The graphics device that the window draws with: the engine's own, where it computes on one.
@@ -21,7 +24,10 @@ pub struct Session {
     events: Receiver<Event>,
     thread: Option<JoinHandle<()>>,
     /// The newest rollouts.
-    pub gallery: Slot<Gallery>,
+    pub gallery: Slot<Exhibit>,
+    easels: Slot<Easel>,
+    /// The graphics device that the engine computes with, where a window can draw with it too.
+    computes_with: Option<wgpu::Device>,
 }
 
 impl Session {
@@ -33,6 +39,16 @@ impl Session {
     /// A sender of commands for another thread (a Ctrl-C handler).
     pub fn sender(&self) -> Sender<Command> {
         self.commands.clone()
+    }
+
+    /// Says that the face draws with `device` and its `queue`, and shows [`Exhibit::atlas`]. If the engine computes with
+    /// the same one, pictures are from now on painted where they are, and not read back to be shown.
+    pub fn draws_with(&self, device: &wgpu::Device, queue: &wgpu::Queue) {
+        if self.computes_with.as_ref() == Some(device)
+            && let Ok(easel) = Easel::new(device, queue)
+        {
+            self.easels.put(easel);
+        }
     }
 
     /// The events since the last call, without waiting.
@@ -69,24 +85,48 @@ pub fn start(options: Options) -> Session {
     spawn(options, None)
 }
 
-/// Opens the device for both computing and drawing, and starts the engine on it.
+/// A device for both computing and drawing, on which an engine can be started.
+pub struct OpenDevice(Chosen);
+
+/// Opens the device for both computing and drawing. The window is to be open before the engine starts: a surface cannot
+/// be made on a device that is hard at work.
 ///
 /// # Errors
 /// Where the named device does not exist.
-pub fn start_for_window(options: Options) -> Result<(Session, Option<DrawSetup>)> {
-    let mut chosen = choose_for_window(&options.device)?;
+pub fn open_for_window(device: &str) -> Result<(OpenDevice, Option<DrawSetup>)> {
+    let mut chosen = choose_for_window(device)?;
     let setup = chosen.setup.take();
-    Ok((spawn(options, Some(chosen)), setup))
+    if let Some(setup) = &setup {
+        setup.device.on_uncaptured_error(Arc::new(complain));
+    }
+    Ok((OpenDevice(chosen), setup))
+}
+
+/// What a graphics device could not do. A window that is resized while the engine works may fail to take its new size;
+/// it keeps the old one and is asked again with the next frame.
+fn complain(error: wgpu::Error) {
+    let text = error.to_string();
+    assert!(text.contains("before reconfiguring the Surface"), "the graphics device failed: {text}");
+}
+
+/// Starts an engine on a device that a window may draw with; `setup` is what [`open_for_window`] gave.
+pub fn start_for_window(options: Options, device: OpenDevice, setup: Option<&DrawSetup>) -> Session {
+    // Where the CPU computes, the window still draws with a graphics device.
+    let on_the_cpu = device.0.device == burn::tensor::Device::flex();
+    let computes_with = setup.filter(|_| !on_the_cpu).map(|setup| setup.device.clone());
+    let mut session = spawn(options, Some(device.0));
+    session.computes_with = computes_with;
+    session
 }
 
 fn spawn(options: Options, chosen: Option<Chosen>) -> Session {
     let (commands, inbox) = channel();
     let (outbox, events) = channel();
-    let gallery = Slot::default();
-    let shown = gallery.clone();
+    let wall = Wall::default();
+    let painter = Painter::new(wall.clone());
     let body = move || {
         let failed = outbox.clone();
-        let run = || Engine::open(options, chosen, inbox, outbox, shown).and_then(|mut engine| engine.serve());
+        let run = || Engine::open(options, chosen, inbox, outbox, painter).and_then(|mut engine| engine.serve());
         // A panic in a backend must not leave the face waiting for ever.
         let result = catch_unwind(AssertUnwindSafe(run)).unwrap_or_else(|panic| Err(anyhow::anyhow!(words(&*panic))));
         if let Err(error) = result {
@@ -97,7 +137,7 @@ fn spawn(options: Options, chosen: Option<Chosen>) -> Session {
     };
     // burn orders a graphics card's work by thread: one thread owns every tensor. Deep graphs need stack.
     let thread = std::thread::Builder::new().name("engine".into()).stack_size(32 << 20).spawn(body).ok();
-    Session { commands, events, thread, gallery }
+    Session { commands, events, thread, gallery: wall.newest, easels: wall.easels, computes_with: None }
 }
 
 /// What a panic said.

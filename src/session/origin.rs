@@ -16,6 +16,9 @@ pub struct Origin {
     pub data: Option<PathBuf>,
     /// Folder of weights that stand in for those that ship.
     pub weights: Option<PathBuf>,
+    /// The checkpoint of another run that this one began with.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub checkpoint: Option<PathBuf>,
     /// [`Pictures::fingerprint`].
     pub pictures: String,
     /// Where each network is from; empty for procedural weights.
@@ -25,7 +28,8 @@ pub struct Origin {
 impl Origin {
     /// Of what has been opened from `data` and `weights`.
     pub fn of(data: Option<PathBuf>, weights: Option<PathBuf>, pictures: &Pictures, family: &Family) -> Self {
-        Self { data, weights, pictures: pictures.fingerprint.clone(), networks: family.sources.clone() }
+        let (pictures, networks) = (pictures.fingerprint.clone(), family.sources.clone());
+        Self { data, weights, checkpoint: None, pictures, networks }
     }
 
     /// Refuses to go on with other pictures or networks than the run began with.
@@ -59,8 +63,12 @@ impl Origin {
                 command += &format!(" {flag} {:?}", folder.display().to_string());
             }
         }
+        let repeat = match &self.checkpoint {
+            Some(path) => format!("Repeat this run: open {:?} in the window", path.display().to_string()),
+            None => format!("Repeat this run: {command}"),
+        };
         let mut lines = vec![
-            format!("Repeat this run: {command}"),
+            repeat,
             "Settings at its start; a knob turned later is a line of metrics.jsonl.".into(),
             format!("Pictures: fingerprint {}", self.pictures),
         ];

@@ -5,10 +5,17 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
+use super::forecast::Forecast;
+use super::inspect::{Inspection, Question};
+use super::keyframes::BUDGET;
+use super::machine::Machine;
+use super::sheets::Sheet;
+use super::space::Space;
 use crate::config::RunConfig;
+pub use crate::rl::trainer::Phase;
 
 /// What a session starts with.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct Options {
     /// Every parameter of the run.
     pub config: RunConfig,
@@ -22,12 +29,35 @@ pub struct Options {
     pub out: Option<PathBuf>,
     /// Go on from the newest valid checkpoint in `out`, with the settings, pictures and networks it was saved with.
     pub resume: bool,
+    /// A checkpoint to begin with, its settings, pictures and networks included; what is learnt from then on goes to
+    /// `out`, and the file stays as it is. Not looked at where `resume` finds a run to go on with.
+    pub checkpoint: Option<PathBuf>,
     /// Settings that a resumed run is to go on with instead of its own, by name: live ones only.
     pub changes: Vec<(String, String)>,
     /// A face looks on: pictures are shown while they are drawn, and nothing is measured before the first update.
     pub watched: bool,
     /// Start running at once instead of waiting for [`Command::Run`].
     pub autostart: bool,
+    /// Memory for going back to earlier updates, in bytes; only used where a face looks on.
+    pub keyframe_bytes: usize,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            config: RunConfig::default(),
+            device: String::new(),
+            data: None,
+            weights: None,
+            out: None,
+            resume: false,
+            checkpoint: None,
+            changes: vec![],
+            watched: false,
+            autostart: false,
+            keyframe_bytes: BUDGET,
+        }
+    }
 }
 
 /// What a face asks of the engine. Applied in order, at the next step boundary; none of them resets the run but
@@ -42,6 +72,11 @@ pub enum Command {
     Step(Span),
     /// Throw the tuning away and begin again from the pretrained weights.
     Reset,
+    /// Go back to the model as it was after an earlier update, exactly: from the nearest keyframe, with what was turned
+    /// since. What came after stays in its run folder; the run goes on in another.
+    Rewind(u64),
+    /// Slow motion: wait so many seconds after each piece of work; 0 is full speed.
+    Slow(f64),
     /// Turn one knob: the name of an entry of `PARAMS` and its new value as text.
     Set {
         /// Name in `PARAMS`.
@@ -53,44 +88,32 @@ pub enum Command {
     Evaluate,
     /// Write a checkpoint now.
     Save,
+    /// Look closely at one sample; the run does not notice.
+    Inspect(Question),
     /// Save and end.
     Quit,
 }
 
-/// How much work one [`Command::Step`] does.
+/// How much work one [`Command::Step`] does: to the next end of such a piece.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Span {
-    /// One token of every sequence.
+    /// One token of every sequence at work; outside the rollout, the smallest piece there is.
     Token,
-    /// To the end of the phase at hand: rollout, reward, old log-prob or train.
-    Phase,
-    /// To the end of the update.
+    /// One picture. Pictures that are begun under it are written one after another.
+    Image,
+    /// All pictures of the update.
+    Rollout,
+    /// The raw rewards of all pictures.
+    Reward,
+    /// The rewards mixed, and each picture measured against its group.
+    Advantage,
+    /// The gradient steps, and with them the update.
     Update,
 }
 
-/// The four phases of an update, as the authors' code logs them, so that speeds compare line by line.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub enum Phase {
-    /// Writing tokens and decoding them to pictures.
-    Generate,
-    /// Scoring the pictures, instance and distribution rewards, and the advantages.
-    Reward,
-    /// Log-probabilities under the policy before the update, and under the reference.
-    OldLogProb,
-    /// The inner gradient steps.
-    Train,
-}
-
-impl Phase {
-    /// The phase's name in progress lines and metric keys (`time/<name>`).
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Generate => "generate",
-            Self::Reward => "reward",
-            Self::OldLogProb => "old_logp",
-            Self::Train => "train",
-        }
-    }
+impl Span {
+    /// All spans, the shortest first.
+    pub const ALL: [Self; 6] = [Self::Token, Self::Image, Self::Rollout, Self::Reward, Self::Advantage, Self::Update];
 }
 
 /// What the engine is doing.
@@ -129,6 +152,10 @@ pub enum Event {
         /// The run folder: after a reset not the one asked for.
         folder: Option<PathBuf>,
     },
+    /// What the engine computes on; comes before [`Event::Ready`].
+    Machine(Box<Machine>),
+    /// The memory that the run is going to take: before [`Event::Ready`], and again when a knob that changes it is turned.
+    Forecast(Box<Forecast>),
     /// The engine changed what it is doing.
     State(State),
     /// How far the phase at hand is.
@@ -158,6 +185,19 @@ pub enum Event {
         /// How each was measured: network, N, guidance, temperature, seed, reference.
         protocol: String,
     },
+    /// The run stands again after an earlier update; what was measured after it belongs to another run.
+    Rewound {
+        /// Updates done.
+        update: u64,
+        /// Where the run goes on being recorded.
+        folder: Option<PathBuf>,
+        /// The settings as they were then.
+        config: Box<RunConfig>,
+    },
+    /// Updates to which [`Command::Rewind`] goes back at once; to others it replays the updates between.
+    Keyframes(Vec<u64>),
+    /// The same classes and seeds, drawn anew; only for a face that looks on.
+    Sheet(Box<Sheet>),
     /// A knob was turned.
     Changed {
         /// Name in `PARAMS`.
@@ -169,6 +209,15 @@ pub enum Event {
     Saved {
         /// Where.
         path: PathBuf,
+    },
+    /// A sample was looked at.
+    Inspected(Box<Inspection>),
+    /// A question about a sample has no answer; the run goes on.
+    NotInspected {
+        /// What was asked.
+        question: Question,
+        /// Why there is no answer.
+        why: String,
     },
     /// Something to know; the run goes on.
     Notice(String),
@@ -190,10 +239,13 @@ pub struct Gallery {
     pub update: u64,
     /// Side of the pictures in pixels.
     pub side: usize,
-    /// Tokens written so far of each picture, and in all.
+    /// Tokens written so far of all pictures, and in all.
     pub tokens: (usize, usize),
     /// One entry per prompt.
     pub groups: Vec<Group>,
+    /// Where the pictures lie among the real ones; `None` until they are scored.
+    #[serde(default)]
+    pub space: Option<Space>,
 }
 
 /// The samples of one prompt, which are compared with each other.

@@ -54,6 +54,18 @@ impl Record {
         Ok(record)
     }
 
+    /// A folder for a run that goes on from this one after `update` updates, with what was measured until then.
+    ///
+    /// # Errors
+    /// Where the file system refuses.
+    pub fn branch(&self, folder: &Path, config: &RunConfig, origin: &Origin, update: u64) -> Result<Self> {
+        fs::create_dir_all(folder).with_context(|| folder.display().to_string())?;
+        let record = Self { folder: folder.to_owned() };
+        let metrics = fs::read(self.metrics()).with_context(|| self.metrics().display().to_string())?;
+        record.put("metrics.jsonl", &metrics)?;
+        Self::open(folder, config, origin, update)
+    }
+
     /// Folder of the checkpoints.
     pub fn checkpoints(folder: &Path) -> PathBuf {
         folder.join("checkpoints")
@@ -132,8 +144,9 @@ impl Record {
         for name in ["run.toml", "metrics.jsonl", "samples/000000.png"] {
             let _ = fs::remove_file(self.folder.join(name));
         }
-        // Refused where anything else is in them.
-        let _ = fs::remove_dir(self.folder.join("samples")).and_then(|()| fs::remove_dir(&self.folder));
+        // Refused where anything else is in them; there need be no samples.
+        let _ = fs::remove_dir(self.folder.join("samples"));
+        let _ = fs::remove_dir(&self.folder);
     }
 
     /// Writes the summary.

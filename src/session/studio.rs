@@ -9,9 +9,11 @@ use burn::prelude::*;
 
 use super::checkpoint::{self, Saved};
 use super::evaluate::{Evaluation, Evaluator, Request};
+use super::inspect::Inspector;
 use super::origin::Origin;
 use super::protocol::Options;
 use super::record::Record;
+use super::space::Scene;
 use crate::config::{Param, RunConfig};
 use crate::data::grid::rgb_pictures;
 use crate::data::{AugmentConfig, Pictures, Split};
@@ -57,6 +59,8 @@ pub struct Studio {
     pub split: Split,
     /// The trainer, at the update where the run stands.
     pub trainer: Trainer,
+    /// The plane in which the pictures are shown among the real ones.
+    pub scene: Scene,
     /// Where the pictures and networks are from.
     pub origin: Origin,
     /// Seconds that the run had been going before this session.
@@ -66,6 +70,7 @@ pub struct Studio {
     /// Sentences to tell the user.
     pub notices: Vec<String>,
     evaluator: Option<Evaluator>,
+    pub(super) inspector: Inspector,
     device: Device,
 }
 
@@ -75,6 +80,19 @@ impl Studio {
     /// # Errors
     /// Where pictures or weights do not load, or there is nothing to resume.
     pub async fn open(options: &Options, device: &Device) -> Result<Self> {
+        Self::open_if(options, device, |_, _| Ok(())).await
+    }
+
+    /// As [`Self::open`], but `admit` may refuse the settings, which it gets together with whether the run had begun:
+    /// before anything large is loaded.
+    ///
+    /// # Errors
+    /// As [`Self::open`], and whatever `admit` says.
+    pub async fn open_if(
+        options: &Options,
+        device: &Device,
+        admit: impl FnOnce(&RunConfig, bool) -> Result<()>,
+    ) -> Result<Self> {
         let (mut notices, mut changed) = (vec![], vec![]);
         let mut config = options.config.clone();
         let resumed = match (&options.out, options.resume) {
@@ -89,13 +107,24 @@ impl Studio {
                 })?;
                 notices.append(&mut complaints);
                 notices.push(format!("going on after update {} from {}", saved.state.update, path.display()));
-                config = saved.config.clone();
-                changed = change(&mut config, &options.changes)?;
                 Some(saved)
             }
-            _ => None,
+            _ => match &options.checkpoint {
+                Some(path) => {
+                    let saved = checkpoint::load(path)?;
+                    let (update, path) = (saved.state.update, path.display());
+                    notices.push(format!("beginning with the model of {path}, after update {update}"));
+                    Some(saved)
+                }
+                None => None,
+            },
         };
+        if let Some(saved) = &resumed {
+            config = saved.config.clone();
+            changed = change(&mut config, &options.changes)?;
+        }
         config.validate()?;
+        admit(&config, resumed.is_some())?;
         let began = resumed.as_ref().map(|saved| saved.origin.clone()).unwrap_or_default();
         let (data, weights) =
             (options.data.clone().or(began.data.clone()), options.weights.clone().or(began.weights.clone()));
@@ -112,7 +141,8 @@ impl Studio {
         );
         let pictures = pictures.in_order_of(&classes)?;
         allowed_classes(&config.classes, &pictures.class_names)?;
-        let origin = Origin::of(data, weights, &pictures, &family);
+        let mut origin = Origin::of(data, weights, &pictures, &family);
+        origin.checkpoint = if options.resume { began.checkpoint } else { options.checkpoint.clone() };
         if let Some(saved) = &resumed {
             origin.check(&saved.origin)?;
         }
@@ -125,8 +155,10 @@ impl Studio {
         };
         let full = config.loo_fid_form == "full";
         let mut loo = LooFid::new(moments(&reference, full)?, moments(&bootstrap, full)?, config.ema_beta)?;
+        let mut scene = Scene::new(&reference, resumed.is_none().then_some(&bootstrap))?;
         if config.quirk_ema_half_mass {
             loo = loo.with_half_mass();
+            scene = scene.with_half_mass(config.ema_beta);
         }
         let mut trainer = Trainer::new(config, family, device, pictures.class_names.clone(), loo, entropy);
         let mut seconds = 0.0;
@@ -138,11 +170,13 @@ impl Studio {
             pictures,
             split,
             trainer,
+            scene,
             origin,
             seconds,
             changed,
             notices,
             evaluator: None,
+            inspector: Inspector::default(),
             device: device.clone(),
         })
     }

@@ -1,5 +1,7 @@
 //! Jobs that need no running session: drawing, measuring, exporting, timing.
 
+mod showing;
+
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
@@ -158,7 +160,8 @@ pub struct BenchReport {
     pub timings: Vec<Timing>,
 }
 
-/// Times one rollout, one update by its four phases, and LOO-FID in both forms.
+/// Times one update by its four phases and as a whole, LOO-FID in both forms, and on a graphics device both ways of
+/// pictures to a texture.
 ///
 /// # Errors
 /// Where the device fails.
@@ -175,13 +178,7 @@ pub fn bench(options: &Options, repeats: usize) -> Result<BenchReport> {
         while studio.trainer.update() == start {
             let clock = Stopwatch::start();
             let advance = pollster::block_on(studio.trainer.advance())?;
-            let slot = match advance.phase {
-                Phase::Generate => 0,
-                Phase::Reward => 1,
-                Phase::OldLogProb => 2,
-                Phase::Train => 3,
-            };
-            seconds[slot] += clock.seconds();
+            seconds[advance.phase as usize] += clock.seconds();
         }
         if round > 0 {
             by_phase.iter_mut().zip(seconds).for_each(|(all, s)| all.push(s));
@@ -189,7 +186,8 @@ pub fn bench(options: &Options, repeats: usize) -> Result<BenchReport> {
     }
     let whole = (0..repeats).map(|i| by_phase.iter().map(|phase| phase[i]).sum()).collect();
     let size = format!("{rows} sequences of {} tokens, guidance {}", gpt.block_size, config.guidance);
-    let mut timings: Vec<Timing> = ["generate", "reward", "old_logp", "train"]
+    let mut timings: Vec<Timing> = Phase::ALL
+        .map(Phase::name)
         .into_iter()
         .zip(by_phase)
         .map(|(what, runs)| timing(what, runs, size.clone(), tokens, "tokens/s"))
@@ -212,6 +210,7 @@ pub fn bench(options: &Options, repeats: usize) -> Result<BenchReport> {
         runs.remove(0);
         timings.push(timing(what, runs, format!("{n} samples of {d} features"), n as f64, "samples/s"));
     }
+    timings.extend(showing::timings(&options.device, repeats)?);
     Ok(BenchReport {
         version: env!("CARGO_PKG_VERSION"),
         device,

@@ -1,16 +1,14 @@
 //! The bar at the top: what can be done, and below it what is being done.
 
 use eframe::egui::{
-    self, Align, Align2, Button, Color32, FontId, Id, Key, Layout, Modifiers, Rect, RichText, Sense, StrokeKind, Ui,
-    WidgetInfo, accesskit::Role, vec2,
+    self, Align, Align2, Button, Color32, FontId, Id, Key, Layout, Modifiers, Rect, Response, RichText, Sense,
+    StrokeKind, Ui, WidgetInfo, accesskit::Role, vec2,
 };
 
-use super::{text, theme};
+use super::timeline::Timeline;
+use super::{anchor, text, theme};
 use crate::platform::clock::Stopwatch;
-use crate::session::{Command, Phase, Span, State};
-
-const PHASES: [Phase; 4] = [Phase::Generate, Phase::Reward, Phase::OldLogProb, Phase::Train];
-const SPANS: [Span; 3] = [Span::Token, Span::Phase, Span::Update];
+use crate::session::{Command, History, Phase, Span, State};
 
 /// What the bar knows about the engine, and what the user has chosen in it.
 pub(super) struct Bar {
@@ -33,8 +31,15 @@ pub(super) struct Bar {
     pub(super) evaluating: bool,
     /// A pause was asked for and has not come yet.
     pausing: bool,
+    /// Run was pressed while the engine was starting.
+    wants_run: bool,
     span: Span,
+    /// Index of the speed chosen, in [`text::SPEEDS`].
+    speed: usize,
     asks_reset: bool,
+    keyframes: Vec<u64>,
+    /// The earliest update that can be gone back to.
+    earliest: Option<u64>,
 }
 
 impl Default for Bar {
@@ -51,8 +56,12 @@ impl Default for Bar {
             failed: false,
             evaluating: false,
             pausing: false,
+            wants_run: false,
             span: Span::Update,
+            speed: 0,
             asks_reset: false,
+            keyframes: vec![],
+            earliest: None,
         }
     }
 }
@@ -63,6 +72,12 @@ impl Bar {
         self.state = state;
         self.pausing = false;
         self.time_anew();
+    }
+
+    /// Takes in which updates are gone back to at once.
+    pub(super) fn set_keyframes(&mut self, keyframes: Vec<u64>) {
+        self.earliest = keyframes.first().copied();
+        self.keyframes = keyframes;
     }
 
     /// What was timed so far tells nothing about the speed from now on.
@@ -99,41 +114,43 @@ impl Bar {
         if self.failed || self.state == State::Ended { text::NO_ENGINE } else { text::NOT_READY }
     }
 
-    /// Draws the buttons and adds what was asked for; `presets` draws the menu of presets.
-    pub(super) fn buttons(&mut self, ui: &mut Ui, commands: &mut Vec<Command>, presets: impl FnOnce(&mut Ui)) {
+    /// Draws the buttons and adds what was asked for; `menus` draws those that are not about time.
+    pub(super) fn buttons(&mut self, ui: &mut Ui, commands: &mut Vec<Command>, menus: impl FnOnce(&mut Ui)) {
         let press = self.keys(ui);
+        if self.wants_run && self.can_go_on() {
+            self.wants_run = false;
+            commands.push(Command::Run);
+        }
         ui.horizontal(|ui| {
             ui.label(RichText::new(text::NAME).heading().strong()).on_hover_text(text::TAGLINE);
-            ui.add_space(8.0);
+            ui.add_space(6.0);
             self.run_or_pause(ui, commands, press == Some(Key::Space));
-            ui.add_space(4.0);
-            let asked = self.button_if(ui, self.can_go_on(), text::STEP, text::STEP_HELP);
-            if asked || self.can_go_on() && press == Some(Key::ArrowRight) {
+            let step = self.button_if(ui, self.can_go_on(), text::STEP, text::STEP_HELP);
+            anchor::mark(ui, "step", step.rect);
+            if step.clicked() || self.can_go_on() && press == Some(Key::ArrowRight) {
                 commands.push(Command::Step(self.span));
             }
-            ui.add_enabled_ui(self.is_ready(), |ui| {
-                let chosen = egui::ComboBox::from_id_salt("span").selected_text(text::span(self.span)).width(92.0);
-                let chosen = chosen.show_ui(ui, |ui| {
-                    for span in SPANS {
-                        ui.selectable_value(&mut self.span, span, text::span(span));
-                    }
-                });
-                chosen.response.on_hover_text(text::STEP_HELP).accessible_name(text::SPAN);
-            });
-            ui.add_space(4.0);
-            if self.button(ui, text::RESET, text::RESET_HELP) || press == Some(Key::R) {
-                self.asks_reset = true;
+            self.span(ui, press);
+            self.speed(ui, commands);
+            let back = self.button_if(ui, self.can_go_back(), text::BACK, text::BACK_HELP).clicked();
+            if back || self.can_go_back() && press == Some(Key::ArrowLeft) {
+                commands.push(Command::Rewind(self.update - 1));
             }
+            let reset = self.button_if(ui, self.is_ready(), text::RESET, text::RESET_HELP);
+            anchor::mark(ui, "reset", reset.rect);
+            self.asks_reset |= reset.clicked() || press == Some(Key::R);
             ui.separator();
-            ui.add_enabled_ui(self.is_ready(), presets);
+            menus(ui);
             ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
-                theme_switch(ui);
-                if self.button(ui, text::SAVE, text::SAVE_HELP) || press == Some(Key::S) {
+                let save = self.button_if(ui, self.is_ready(), text::SAVE, text::SAVE_HELP);
+                anchor::mark(ui, "save", save.rect);
+                if save.clicked() || press == Some(Key::S) {
                     commands.push(Command::Save);
                 }
                 let label = if self.evaluating { text::EVALUATING } else { text::EVALUATE };
-                let asked = self.button(ui, label, text::EVALUATE_HELP) || press == Some(Key::E);
-                if asked && !self.evaluating {
+                let evaluate = self.button_if(ui, self.is_ready(), label, text::EVALUATE_HELP);
+                anchor::mark(ui, "evaluate", evaluate.rect);
+                if (evaluate.clicked() || press == Some(Key::E)) && !self.evaluating {
                     self.evaluating = true;
                     commands.push(Command::Evaluate);
                 }
@@ -142,13 +159,54 @@ impl Bar {
         self.reset_dialog(ui, commands);
     }
 
+    /// The choice of how far a step goes.
+    fn span(&mut self, ui: &mut Ui, press: Option<Key>) {
+        let now = Span::ALL.iter().position(|span| *span == self.span).unwrap_or(0);
+        match press {
+            Some(Key::ArrowUp) => self.span = Span::ALL[(now + 1).min(Span::ALL.len() - 1)],
+            Some(Key::ArrowDown) => self.span = Span::ALL[now.saturating_sub(1)],
+            _ => {}
+        }
+        ui.add_enabled_ui(self.is_ready(), |ui| {
+            let chosen = egui::ComboBox::from_id_salt("span").selected_text(text::span(self.span)).width(104.0);
+            let chosen = chosen.show_ui(ui, |ui| {
+                for span in Span::ALL {
+                    ui.selectable_value(&mut self.span, span, text::span(span)).on_hover_text(text::span_help(span));
+                }
+            });
+            anchor::mark(ui, "span", chosen.response.rect);
+            chosen.response.on_hover_text(text::SPAN_HELP).accessible_name(text::SPAN);
+        });
+    }
+
+    /// The choice of slow motion.
+    fn speed(&mut self, ui: &mut Ui, commands: &mut Vec<Command>) {
+        ui.add_enabled_ui(self.is_ready(), |ui| {
+            let chosen = egui::ComboBox::from_id_salt("speed").selected_text(text::SPEEDS[self.speed].0).width(84.0);
+            let chosen = chosen.show_ui(ui, |ui| {
+                for (index, (name, delay)) in text::SPEEDS.into_iter().enumerate() {
+                    if ui.selectable_value(&mut self.speed, index, name).changed() {
+                        commands.push(Command::Slow(delay));
+                    }
+                }
+            });
+            chosen.response.on_hover_text(text::SPEED_HELP).accessible_name(text::SPEED);
+        });
+    }
+
     /// The shortcut pressed now, where no text field or other widget is listening to the keyboard.
     fn keys(&self, ui: &Ui) -> Option<Key> {
-        if !self.is_ready() || self.asks_reset || ui.ctx().egui_wants_keyboard_input() {
+        if self.asks_reset || ui.ctx().egui_wants_keyboard_input() {
             return None;
         }
-        let keys = [Key::Space, Key::ArrowRight, Key::R, Key::E, Key::S];
-        ui.input_mut(|input| keys.into_iter().find(|key| input.consume_key(Modifiers::NONE, *key)))
+        let keys = [Key::Space, Key::ArrowRight, Key::ArrowLeft, Key::ArrowUp, Key::ArrowDown, Key::R, Key::E, Key::S];
+        let press = ui.input_mut(|input| keys.into_iter().find(|key| input.consume_key(Modifiers::NONE, *key)));
+        press.filter(|key| self.is_ready() || *key == Key::Space)
+    }
+
+    /// Whether there is an earlier update to go back to.
+    fn can_go_back(&self) -> bool {
+        self.is_ready() && self.update > self.earliest.unwrap_or(u64::MAX)
     }
 
     /// Whether there are updates left to make.
@@ -156,32 +214,36 @@ impl Bar {
         self.is_ready() && self.state != State::Finished
     }
 
-    fn button(&self, ui: &mut Ui, label: &str, help: &str) -> bool {
-        self.button_if(ui, self.is_ready(), label, help)
-    }
-
-    fn button_if(&self, ui: &mut Ui, enabled: bool, label: &str, help: &str) -> bool {
-        let button = Button::new(label).min_size(vec2(0.0, 28.0));
-        let response = ui.add_enabled(enabled, button);
-        response.on_hover_text(help).on_disabled_hover_text(self.why_disabled()).clicked()
+    fn button_if(&self, ui: &mut Ui, enabled: bool, label: &str, help: &str) -> Response {
+        let response = ui.add_enabled(enabled, Button::new(label).min_size(vec2(0.0, 28.0)));
+        response.on_hover_text(help).on_disabled_hover_text(self.why_disabled())
     }
 
     fn run_or_pause(&mut self, ui: &mut Ui, commands: &mut Vec<Command>, pressed: bool) {
-        let running = self.state == State::Running;
+        let (running, loading) = (self.state == State::Running, self.state == State::Loading && !self.failed);
         let (icon, label, help) = match (running, self.pausing) {
             (true, true) => ("‖", text::PAUSING, text::PAUSING_HELP),
             (true, false) => ("‖", text::PAUSE, text::PAUSE_HELP),
+            (false, _) if loading && self.wants_run => ("▶", text::RUN, text::WILL_RUN),
             (false, _) => ("▶", text::RUN, text::RUN_HELP),
         };
-        let face = RichText::new(format!("{icon}  {label}")).strong();
-        let face = if self.can_go_on() { face.color(Color32::WHITE) } else { face };
-        let mut button = Button::new(face).min_size(vec2(104.0, 28.0));
-        if self.can_go_on() {
+        let possible = self.can_go_on() || loading;
+        let waits = if self.wants_run { " …" } else { "" };
+        let face = RichText::new(format!("{icon}  {label}{waits}")).strong();
+        let face = if possible { face.color(Color32::WHITE) } else { face };
+        let mut button = Button::new(face).min_size(vec2(100.0, 28.0));
+        if possible {
             button = button.fill(theme::primary());
         }
-        let response = ui.add_enabled(self.can_go_on(), button);
+        let response = ui.add_enabled(possible, button);
         let response = response.on_hover_text(help).on_disabled_hover_text(self.why_disabled()).accessible_name(label);
-        if (response.clicked() || pressed) && !self.pausing && self.state != State::Finished {
+        anchor::mark(ui, "run", response.rect);
+        if !(response.clicked() || pressed) {
+            return;
+        }
+        if loading {
+            self.wants_run = !self.wants_run;
+        } else if self.can_go_on() && !self.pausing {
             self.pausing = running;
             commands.push(if running { Command::Pause } else { Command::Run });
         }
@@ -209,23 +271,35 @@ impl Bar {
         self.asks_reset = !answer.inner && !answer.should_close();
     }
 
-    /// Draws the line that says what is going on.
-    pub(super) fn status(&self, ui: &mut Ui) {
+    /// Draws the line that says what is going on; `corner` draws its right end. The update that the user wants to go
+    /// back to.
+    pub(super) fn status(&self, ui: &mut Ui, history: &History, corner: impl FnOnce(&mut Ui)) -> Option<u64> {
+        let mut back = None;
         ui.horizontal(|ui| {
             self.state_lamp(ui);
             ui.label(text::update_of(self.update, self.total));
-            for (index, phase) in PHASES.into_iter().enumerate() {
-                self.segment(ui, index, phase);
+            for phase in Phase::ALL {
+                self.segment(ui, phase);
             }
             ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
+                corner(ui);
                 if let Some(seconds) = self.seconds {
                     ui.weak(text::speed(seconds, self.total.map(|total| total.saturating_sub(self.update))));
-                    ui.separator();
                 }
-                let device = ui.add(egui::Label::new(RichText::new(&self.device).weak()).truncate());
-                device.on_hover_text(format!("{}\n{}", self.device, self.model));
+                let width = ui.available_width() - 8.0;
+                if width > 60.0 {
+                    let timeline = Timeline {
+                        update: self.update,
+                        total: self.total.unwrap_or(self.update),
+                        keyframes: &self.keyframes,
+                        knobs: history.knobs(),
+                        enabled: self.can_go_back(),
+                    };
+                    back = timeline.show(ui, width);
+                }
             });
         });
+        back
     }
 
     fn state_lamp(&self, ui: &mut Ui) {
@@ -243,15 +317,15 @@ impl Bar {
     }
 
     /// One phase of the update: filled as far as it is done.
-    fn segment(&self, ui: &mut Ui, index: usize, phase: Phase) {
+    fn segment(&self, ui: &mut Ui, phase: Phase) {
         let (name, help) = text::phase(phase);
         let now = self.phase.filter(|_| matches!(self.state, State::Running | State::Paused));
         let (share, is_now) = match now {
             Some((at, done, total)) if at == phase => (done as f32 / total.max(1) as f32, true),
-            Some((at, ..)) if PHASES.iter().position(|p| *p == at) > Some(index) => (1.0, false),
+            Some((at, ..)) if at > phase => (1.0, false),
             _ => (0.0, false),
         };
-        let (rect, response) = ui.allocate_exact_size(vec2(88.0, 20.0), Sense::hover());
+        let (rect, response) = ui.allocate_exact_size(vec2(74.0, 20.0), Sense::hover());
         let painter = ui.painter().with_clip_rect(rect);
         painter.rect_filled(rect, 4.0, ui.visuals().widgets.inactive.weak_bg_fill);
         let done = Rect::from_min_size(rect.min, vec2(rect.width() * share.clamp(0.0, 1.0), rect.height()));
@@ -273,13 +347,5 @@ impl Bar {
                 ui.monospace(format!("{done} / {total}"));
             }
         });
-    }
-}
-
-fn theme_switch(ui: &mut Ui) {
-    let dark = ui.visuals().dark_mode;
-    let response = ui.add(Button::new("◐").min_size(vec2(28.0, 28.0)));
-    if response.on_hover_text(text::THEME).accessible_name(text::THEME).clicked() {
-        ui.ctx().set_theme(if dark { egui::Theme::Light } else { egui::Theme::Dark });
     }
 }

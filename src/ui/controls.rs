@@ -7,7 +7,7 @@ use eframe::egui::{
     Ui, vec2,
 };
 
-use super::text;
+use super::{anchor, text};
 use crate::config::{Kind, PARAMS, PRESETS, Param, Preset, RunConfig};
 use crate::session::Command;
 
@@ -72,7 +72,7 @@ impl Pane {
     }
 
     /// Turns a knob at once here, and by command in the engine.
-    fn set(&mut self, name: &str, value: String, commands: &mut Vec<Command>) {
+    pub(super) fn set(&mut self, name: &str, value: String, commands: &mut Vec<Command>) {
         match self.config.set(name, &value) {
             Ok(()) => commands.push(Command::Set { name: name.into(), value }),
             Err(error) => self.complaints.push(text::invalid(name, &error.to_string())),
@@ -88,14 +88,16 @@ impl Pane {
         permitted
     }
 
-    /// Draws the menu of presets.
-    pub(super) fn presets(&mut self, ui: &mut Ui, commands: &mut Vec<Command>) {
+    /// Draws the menu of presets; the one that was chosen.
+    pub(super) fn presets(&mut self, ui: &mut Ui, commands: &mut Vec<Command>) -> Option<&'static str> {
+        let mut chosen = None;
         let menu = ui.menu_button(text::PRESETS, |ui| {
             ui.set_width(340.0);
             for preset in PRESETS {
                 let name = Button::new(RichText::new(preset.name).strong()).min_size(vec2(ui.available_width(), 0.0));
                 if ui.add(name).on_hover_text(preset.source).clicked() {
                     self.choose(preset, commands);
+                    chosen = Some(preset.name);
                     ui.close();
                 }
                 // A menu justifies its lines; a sentence should not be.
@@ -103,7 +105,9 @@ impl Pane {
                 ui.add_space(6.0);
             }
         });
+        anchor::mark(ui, "presets", menu.response.rect);
         menu.response.on_hover_text(text::PRESETS_HELP);
+        chosen
     }
 
     /// Turns the knobs as a preset has them, and says which of its settings cannot be turned any more. What no preset
@@ -133,7 +137,6 @@ impl Pane {
 
     /// Draws the pane and adds what was turned.
     pub(super) fn show(&mut self, ui: &mut Ui, ready: bool, commands: &mut Vec<Command>) {
-        ui.heading(text::SETTINGS);
         let find = TextEdit::singleline(&mut self.filter).hint_text(text::FIND).desired_width(f32::INFINITY);
         ui.add(find).accessible_name(text::FIND);
         ui.add_space(2.0);
@@ -173,6 +176,18 @@ impl Pane {
         });
     }
 
+    /// Shows the setting of this name.
+    pub(super) fn seek(&mut self, name: &str) {
+        self.filter = text::humanise(name);
+    }
+
+    /// Draws one setting by itself, where it can be turned.
+    pub(super) fn fader(&mut self, ui: &mut Ui, name: &str, commands: &mut Vec<Command>) {
+        if let Ok(param) = Param::find(name) {
+            self.live(ui, param, commands);
+        }
+    }
+
     /// A setting that cannot be turned any more.
     fn fixed(&self, ui: &mut Ui, param: &Param) {
         let row = ui.horizontal(|ui| {
@@ -196,7 +211,7 @@ impl Pane {
         let name = text::humanise(param.name);
         let default = param.default.to_string();
         let mut turn = Turn::default();
-        ui.horizontal(|ui| {
+        let row = ui.horizontal(|ui| {
             // The field first, from the right: the name takes what room is left.
             ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
                 turn.field(ui, param, &now);
@@ -211,6 +226,7 @@ impl Pane {
                 });
             });
         });
+        anchor::mark(ui, &format!("setting/{}", param.name), row.response.rect);
         let range = match param.kind {
             Kind::Float { min, max, log } => Some((min, max, log, 0.0)),
             // Small counts are the common ones: a long range is drawn out at its lower end.

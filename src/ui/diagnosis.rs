@@ -23,7 +23,7 @@ const TIGHT: f32 = 290.0;
 /// Side of a mark, in points.
 const MARK: f32 = 13.0;
 /// Before so many updates most checks have nothing to go by.
-const EARLY: f64 = 12.0;
+const EARLY: u64 = 12;
 /// For so many updates after a knob was turned, it is not offered again: its effect is not to be seen yet.
 const PATIENCE: f64 = 5.0;
 
@@ -40,8 +40,8 @@ pub(super) enum Wish {
 #[derive(Default)]
 pub(super) struct Pane {
     watches: Vec<Watch>,
-    /// What the watches were computed from: how much had been measured, and the settings.
-    of: Option<(usize, RunConfig)>,
+    /// What the watches were computed from: edition and size of the history, and the settings.
+    of: Option<((u64, usize), RunConfig)>,
 }
 
 /// The worst severity and the number of findings, for the tab; `None` where all is well.
@@ -72,7 +72,7 @@ impl Pane {
         egui::ScrollArea::vertical().auto_shrink(false).show(ui, |ui| {
             ui.spacing_mut().item_spacing.y = 6.0;
             if findings.is_empty() {
-                self.calm(ui, newest(history));
+                self.calm(ui, history.update());
                 return;
             }
             ui.heading(words::found(findings.len())).on_hover_text(words::TITLE_HELP);
@@ -87,7 +87,8 @@ impl Pane {
     }
 
     fn refresh(&mut self, history: &History, config: &RunConfig) {
-        let measured = history.names().map(|name| history.series(name).len()).sum::<usize>() + history.knobs().len();
+        let points: usize = history.names().map(|name| history.series(name).len()).sum();
+        let measured = (history.edition(), points + history.knobs().len());
         if self.of.as_ref().is_none_or(|of| of.0 != measured || of.1 != *config) {
             self.watches = watch(history, config);
             self.of = Some((measured, config.clone()));
@@ -95,9 +96,9 @@ impl Pane {
     }
 
     /// Nothing is wrong: what was looked at.
-    fn calm(&self, ui: &mut Ui, newest: f64) {
+    fn calm(&self, ui: &mut Ui, newest: u64) {
         let (title, help) = match newest {
-            n if n < 1.0 => (words::NOTHING, words::NOTHING_HELP),
+            0 => (words::NOTHING, words::NOTHING_HELP),
             n if n < EARLY => (words::EARLY, words::EARLY_HELP),
             _ => (words::WELL, words::WELL_HELP),
         };
@@ -281,13 +282,7 @@ fn buttons(ui: &mut Ui, finding: &Finding, history: &History, config: &RunConfig
 fn turned(history: &History, param: &str) -> Option<u64> {
     let name = |knob: &str| knob.split_once(" =").is_some_and(|(name, _)| name == param);
     let last = history.knobs().iter().rev().find(|knob| name(&knob.1))?.0;
-    (newest(history) - last < PATIENCE).then_some(last as u64)
-}
-
-/// The newest update that anything was measured in.
-fn newest(history: &History) -> f64 {
-    let ends = history.names().filter_map(|name| history.series(name).last());
-    ends.map(|point| point[0]).fold(0.0, f64::max)
+    (history.update() as f64 - last < PATIENCE).then_some(last as u64)
 }
 
 #[cfg(test)]

@@ -1,12 +1,14 @@
 //! The newest rollouts: one row per prompt, each picture framed by its advantage.
 
 use eframe::egui::{
-    self, Align, Color32, ColorImage, Layout, Rect, Response, RichText, Sense, Stroke, StrokeKind, TextStyle,
-    TextureFilter, TextureHandle, TextureOptions, Ui, WidgetInfo, accesskit::Role, pos2, vec2,
+    self, Align, Color32, Layout, Rect, Response, RichText, Sense, Stroke, StrokeKind, TextStyle, TextureId, Ui,
+    WidgetInfo, accesskit::Role, pos2, vec2,
 };
 
-use super::{text, theme};
-use crate::session::{Gallery, Group, Sample};
+use super::pictures::Pictures;
+use super::{anchor, text, theme};
+use crate::config::RunConfig;
+use crate::session::{Exhibit, Gallery, Sample, whatif};
 
 /// Width of the frame that shows the advantage, in points.
 const FRAME: f32 = 3.0;
@@ -74,78 +76,128 @@ impl Empty {
 /// The gallery pane.
 #[derive(Default)]
 pub(super) struct Pane {
-    gallery: Gallery,
-    /// One strip of pictures per group.
-    strips: Vec<TextureHandle>,
-    /// The textures do not show `gallery` yet.
+    exhibit: Exhibit,
+    pictures: Pictures,
+    /// The pictures are not those of `exhibit` yet.
     stale: bool,
     shown: Shown,
+    /// Advantages of the pictures under the settings as they are now; `None` before they are scored.
+    advantages: Option<Vec<Vec<(f64, f64)>>>,
+    /// The settings that `advantages` are for.
+    valued: Option<RunConfig>,
+    /// The best of a row first.
+    ranked: bool,
+}
+
+/// The sample of the gallery that is meant.
+#[derive(Default)]
+pub(super) struct Touched {
+    /// Under the pointer: its group, and its place in it.
+    pub(super) hovered: Option<(usize, usize)>,
+    /// Clicked.
+    pub(super) clicked: Option<(usize, usize)>,
+    /// The user chose which advantage the frames show.
+    pub(super) switched: bool,
 }
 
 impl Pane {
-    /// Takes newer pictures; they go to the GPU when next drawn.
-    pub(super) fn replace(&mut self, gallery: Gallery) {
-        self.gallery = gallery;
+    /// Takes newer pictures; they become textures when next drawn.
+    pub(super) fn replace(&mut self, newer: impl Into<Exhibit>) {
+        self.exhibit = newer.into();
         self.stale = true;
+        self.valued = None;
     }
 
-    /// Forgets all pictures.
+    /// Forgets all pictures. Their textures go when next drawn: this frame may still show them.
     pub(super) fn clear(&mut self) {
-        *self = Self { shown: self.shown, ..Self::default() };
+        self.replace(Exhibit::default());
+    }
+
+    /// The pictures.
+    pub(super) fn gallery(&self) -> &Gallery {
+        &self.exhibit.gallery
+    }
+
+    /// Values the pictures under the settings as they are now, if those have changed.
+    pub(super) fn revalue(&mut self, config: &RunConfig) {
+        if self.valued.as_ref() != Some(config) {
+            self.advantages = whatif::advantages_under(&self.exhibit.gallery, config);
+            self.valued = Some(config.clone());
+        }
+    }
+
+    /// Where the pictures were learnt from under other weights: how many would now lie on the other side of their
+    /// row's mean.
+    pub(super) fn what_if(&self) -> Option<usize> {
+        let now = self.advantages.iter().flatten().flatten();
+        let paid = self.exhibit.gallery.groups.iter().flat_map(|group| &group.samples).map(|sample| sample.advantage);
+        let pairs: Vec<_> = now.zip(paid).filter_map(|(now, paid)| Some((now, paid?))).collect();
+        let differs =
+            |(now, paid): &(&(f64, f64), (f64, f64))| (now.0 - paid.0).abs() > 1e-9 || (now.1 - paid.1).abs() > 1e-9;
+        let turned = pairs.iter().filter(|(now, paid)| (now.0 > 0.0) != (paid.0 > 0.0)).count();
+        pairs.iter().any(differs).then_some(turned)
     }
 
     /// Draws the pane; `lambda` is the weight of the distribution advantage against the instance advantage.
-    pub(super) fn show(&mut self, ui: &mut Ui, lambda: f64, empty: Empty) {
-        self.upload(ui);
-        self.header(ui);
+    /// `marked` is a sample that is pointed at elsewhere.
+    pub(super) fn show(&mut self, ui: &mut Ui, lambda: f64, empty: Empty, marked: Option<(usize, usize)>) -> Touched {
+        let mut touched = Touched::default();
+        if std::mem::take(&mut self.stale) {
+            self.pictures.update(ui.ctx(), &self.exhibit.gallery, self.exhibit.atlas.as_ref());
+        }
+        touched.switched = self.header(ui);
         ui.add_space(4.0);
-        if self.gallery.groups.is_empty() {
-            return empty.show(ui);
+        if self.exhibit.gallery.groups.is_empty() {
+            empty.show(ui);
+            return touched;
         }
         egui::ScrollArea::both().auto_shrink(false).show(ui, |ui| {
-            let scale = Scale::fit(ui, &self.gallery);
+            let gallery = &self.exhibit.gallery;
+            let scale = Scale::fit(ui, gallery);
             ui.spacing_mut().item_spacing = vec2(GAP, GAP);
-            for (group, strip) in self.gallery.groups.iter().zip(&self.strips) {
-                row(ui, group, strip, scale, (self.shown, lambda));
+            for number in 0..gallery.groups.len() {
+                let advantages = self.advantages.as_ref().and_then(|all| all.get(number));
+                let value = |sample: usize| -> Option<f64> {
+                    Some(self.shown.of(*advantages?.get(sample)?, lambda)).filter(|value| value.is_finite())
+                };
+                let mut order: Vec<usize> = (0..gallery.groups[number].samples.len()).collect();
+                if self.ranked {
+                    let key = |i: &usize| value(*i).unwrap_or(f64::NEG_INFINITY);
+                    order.sort_by(|a, b| key(b).total_cmp(&key(a)));
+                }
+                let marked = marked.filter(|spot| spot.0 == number).map(|spot| spot.1);
+                row(ui, (gallery, number), &self.pictures, scale, (&order, &value), marked, &mut touched);
             }
         });
+        touched
     }
 
-    fn upload(&mut self, ui: &Ui) {
-        if !std::mem::take(&mut self.stale) {
-            return;
-        }
-        // Crisp when enlarged; smooth when a large picture has to be shrunk.
-        let options = TextureOptions {
-            magnification: TextureFilter::Nearest,
-            minification: TextureFilter::Linear,
-            ..TextureOptions::NEAREST
-        };
-        self.strips.truncate(self.gallery.groups.len());
-        for (index, group) in self.gallery.groups.iter().enumerate() {
-            let image = strip(group, self.gallery.side);
-            match self.strips.get_mut(index) {
-                Some(texture) => texture.set(image, options),
-                None => self.strips.push(ui.ctx().load_texture(format!("group {index}"), image, options)),
-            }
-        }
-    }
-
-    fn header(&mut self, ui: &mut Ui) {
+    /// What is shown and how; whether the user chose another advantage for the frames.
+    fn header(&mut self, ui: &mut Ui) -> bool {
+        let mut switched = false;
         ui.horizontal(|ui| {
-            ui.heading(text::GALLERY).on_hover_text(text::GALLERY_HELP);
-            if !self.gallery.groups.is_empty() {
-                ui.weak(text::gallery_update(self.gallery.update, self.gallery.tokens));
-            }
-        });
-        ui.horizontal(|ui| {
-            ui.set_row_height(26.0);
+            ui.set_row_height(24.0);
             ui.weak(text::ADVANTAGE).on_hover_text(text::LEGEND_HELP);
             for (shown, name) in Shown::ALL {
-                ui.selectable_value(&mut self.shown, shown, name).on_hover_text(text::LEGEND_HELP);
+                let choice = ui.selectable_value(&mut self.shown, shown, name).on_hover_text(text::LEGEND_HELP);
+                switched |= choice.changed();
             }
-            legend(ui);
+            let legend = legend(ui);
+            anchor::mark(ui, "frames-legend", legend);
+            ui.checkbox(&mut self.ranked, text::RANKED).on_hover_text(text::RANKED_HELP);
+            if let Some(turned) = self.what_if() {
+                let note = RichText::new(text::WHAT_IF_TITLE).color(ui.visuals().warn_fg_color).strong();
+                ui.label(note).on_hover_text(text::what_if(turned));
+            }
+            ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
+                let gallery = &self.exhibit.gallery;
+                if !gallery.groups.is_empty() {
+                    let words = text::gallery_update(gallery.update, gallery.tokens);
+                    ui.add(egui::Label::new(RichText::new(words).weak()).truncate());
+                }
+            });
         });
+        switched
     }
 }
 
@@ -181,39 +233,40 @@ impl Scale {
     }
 }
 
-/// All pictures of a group side by side, so that a row is one texture.
-fn strip(group: &Group, side: usize) -> ColorImage {
-    let width = side * group.samples.len().max(1);
-    let mut image = ColorImage::filled([width, side.max(1)], Color32::from_gray(128));
-    for (column, sample) in group.samples.iter().enumerate().filter(|(_, s)| s.rgb.len() == side * side * 3) {
-        for (index, pixel) in sample.rgb.chunks_exact(3).enumerate() {
-            let (y, x) = (index / side, index % side);
-            image.pixels[y * width + column * side + x] = Color32::from_rgb(pixel[0], pixel[1], pixel[2]);
-        }
-    }
-    image
-}
-
-fn row(ui: &mut Ui, group: &Group, strip: &TextureHandle, scale: Scale, (shown, lambda): (Shown, f64)) {
+/// One prompt and its samples.
+fn row(
+    ui: &mut Ui,
+    (gallery, number): (&Gallery, usize),
+    pictures: &Pictures,
+    scale: Scale,
+    (order, value): (&[usize], &dyn Fn(usize) -> Option<f64>),
+    marked: Option<usize>,
+    touched: &mut Touched,
+) {
+    let group = &gallery.groups[number];
     ui.horizontal(|ui| {
         let room = vec2(PROMPT, scale.cell());
         ui.allocate_ui_with_layout(room, Layout::top_down(Align::Min).with_main_align(Align::Center), |ui| {
             ui.set_min_size(room);
             ui.add(egui::Label::new(&group.prompt).wrap()).on_hover_text(text::GALLERY_HELP);
         });
-        let count = group.samples.len() as f32;
         ui.vertical(|ui| {
-            for (line, samples) in group.samples.chunks(scale.columns).enumerate() {
+            for line in order.chunks(scale.columns) {
                 ui.horizontal(|ui| {
-                    for (column, sample) in samples.iter().enumerate() {
-                        let index = line * scale.columns + column;
-                        let left = pos2(index as f32 / count, 0.0);
-                        let uv = Rect::from_min_size(left, vec2(1.0 / count, 1.0));
-                        let frame = sample.advantage.map(|both| theme::diverging(shown.of(both, lambda)));
-                        let response = picture(ui, strip.id(), uv, scale.picture, frame);
+                    for &index in line {
+                        let sample = &group.samples[index];
+                        let image = pictures.cell(number, index);
+                        let frame = value(index).map(theme::diverging);
+                        let response = picture(ui, image, scale.picture, frame, marked == Some(index));
                         let name = text::sample(&group.prompt, index);
-                        response.widget_info(|| WidgetInfo::labeled(Role::Image, true, &name));
-                        response.on_hover_ui(|ui| details(ui, &name, sample, strip.id(), uv, scale.side));
+                        response.widget_info(|| WidgetInfo::labeled(Role::Button, true, &name));
+                        if response.hovered() || response.has_focus() {
+                            touched.hovered = Some((number, index));
+                        }
+                        if response.clicked() {
+                            touched.clicked = Some((number, index));
+                        }
+                        response.on_hover_ui(|ui| details(ui, &name, sample, image, scale.side));
                     }
                 });
             }
@@ -222,16 +275,20 @@ fn row(ui: &mut Ui, group: &Group, strip: &TextureHandle, scale: Scale, (shown, 
 }
 
 /// One picture on the physical pixel grid, inside its frame.
-fn picture(ui: &mut Ui, strip: egui::TextureId, uv: Rect, size: f32, frame: Option<Color32>) -> Response {
-    let (cell, response) = ui.allocate_exact_size(egui::Vec2::splat(size + 2.0 * FRAME), Sense::hover());
+fn picture(ui: &mut Ui, image: Option<(TextureId, Rect)>, size: f32, frame: Option<Color32>, marked: bool) -> Response {
+    let (cell, response) = ui.allocate_exact_size(egui::Vec2::splat(size + 2.0 * FRAME), Sense::click());
     let grid = ui.pixels_per_point();
     let corner = ((cell.min + vec2(FRAME, FRAME)).to_vec2() * grid).round() / grid;
     let inside = Rect::from_min_size(corner.to_pos2(), egui::Vec2::splat(size));
     let outside = inside.expand(FRAME);
     let painter = ui.painter();
     painter.rect_filled(outside, 3.0, frame.unwrap_or(ui.visuals().widgets.inactive.bg_fill));
-    painter.image(strip, inside, uv, Color32::WHITE);
-    let edge = if response.hovered() {
+    if let Some((texture, uv)) = image {
+        painter.image(texture, inside, uv, Color32::WHITE);
+    }
+    let edge = if marked {
+        Stroke::new(3.0, theme::accent(ui))
+    } else if response.hovered() || response.has_focus() {
         Stroke::new(2.0, ui.visuals().strong_text_color())
     } else {
         ui.visuals().window_stroke
@@ -241,12 +298,14 @@ fn picture(ui: &mut Ui, strip: egui::TextureId, uv: Rect, size: f32, frame: Opti
 }
 
 /// The tooltip of a picture: it enlarged, every reward part and both advantages.
-fn details(ui: &mut Ui, name: &str, sample: &Sample, strip: egui::TextureId, uv: Rect, side: usize) {
+fn details(ui: &mut Ui, name: &str, sample: &Sample, image: Option<(TextureId, Rect)>, side: usize) {
     ui.strong(name);
     let times = (160.0 * ui.pixels_per_point() / side.max(1) as f32).floor().max(1.0);
     let size = egui::Vec2::splat((times * side as f32 / ui.pixels_per_point()).min(256.0));
     let (rect, _) = ui.allocate_exact_size(size, Sense::hover());
-    ui.painter().image(strip, rect, uv, Color32::WHITE);
+    if let Some((texture, uv)) = image {
+        ui.painter().image(texture, rect, uv, Color32::WHITE);
+    }
     if sample.rewards.is_empty() && sample.advantage.is_none() {
         ui.weak(text::NOT_SCORED);
         return;
@@ -263,12 +322,13 @@ fn details(ui: &mut Ui, name: &str, sample: &Sample, strip: egui::TextureId, uv:
         sample.rewards.iter().for_each(|(name, value)| line(&text::humanise(name), text::number(*value)));
         advantages.into_iter().flatten().for_each(|(name, value)| line(name, value));
     });
+    ui.weak(text::inspect::OPEN);
 }
 
 /// The scale of the frame colours, with words where there is room for them.
-fn legend(ui: &mut Ui) {
+fn legend(ui: &mut Ui) -> Rect {
     let full = theme::FULL_ADVANTAGE;
-    let words = ui.available_width() > 270.0;
+    let words = ui.available_width() > 480.0;
     let end = |ui: &mut Ui, number: String, word: &str, first: bool| match (words, first) {
         (false, _) => ui.small(number),
         (true, true) => ui.small(format!("{word} {number}")),
@@ -293,19 +353,5 @@ fn legend(ui: &mut Ui) {
     ui.painter().rect_stroke(rect, 2.0, ui.visuals().window_stroke, StrokeKind::Outside);
     end(ui, text::signed(full), text::LEGEND_MORE, false);
     response.on_hover_text(text::LEGEND_HELP);
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_strip_holds_the_pictures_of_a_group_side_by_side() {
-        let sample = |level: u8| Sample { rgb: vec![level; 12], ..Sample::default() };
-        let group = Group { samples: vec![sample(10), sample(20), Sample::default()], ..Group::default() };
-        let image = strip(&group, 2);
-        assert_eq!(image.size, [6, 2]);
-        let top: Vec<u8> = image.pixels[..6].iter().map(|p| p.r()).collect();
-        assert_eq!(top, [10, 10, 20, 20, 128, 128]);
-    }
+    rect
 }

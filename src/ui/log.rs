@@ -43,7 +43,6 @@ impl Pane {
 
     /// Draws the lines.
     pub(super) fn show(&self, ui: &mut Ui) {
-        ui.strong(text::LOG);
         egui::ScrollArea::vertical().auto_shrink(false).stick_to_bottom(true).show(ui, |ui| {
             ui.spacing_mut().item_spacing.y = 3.0;
             for (update, weight, line) in &self.lines {

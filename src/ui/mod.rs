@@ -3,27 +3,46 @@
 //! [`App`] is the whole state of the window and knows no engine: events go in by [`App::observe`], commands come out
 //! of [`App::show`]. [`run`] ties it to a [`Session`] and to the screen.
 
+mod anchor;
 mod app;
 mod bar;
+mod compare;
 mod controls;
 mod curves;
+mod desk;
 mod diagnosis;
+mod files;
+mod frames;
 mod gallery;
+mod inspect;
+mod job;
+mod learn;
 mod log;
+mod machine;
+mod mix;
+mod pictures;
+mod report;
+mod space;
 mod text;
 pub mod theme;
+mod timeline;
+mod tour;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use anyhow::Result;
 use eframe::{egui, egui_wgpu};
 
-pub use app::{App, Restart};
+pub use app::{App, Remembered, Restart};
+use report::Report;
 
 use crate::config::PARAMS;
-use crate::session::{self, DrawSetup, Event, Options, Session, State};
+use crate::platform::files::{unused_folder, write_atomic};
+use crate::session::recording::Recording;
+use crate::session::{self, DrawSetup, Event, Opened, Options, Session, State, opening};
 
 /// Why there is no window.
 #[derive(Debug, thiserror::Error)]
@@ -40,25 +59,40 @@ pub enum WindowError {
 }
 
 /// Opens the window and stays until it is closed; closing saves. With `screenshot` it saves a picture of itself there
-/// once the run is finished, and closes.
+/// once the run is finished, and closes; with `report` it writes figures about itself there when it closes.
 ///
 /// # Errors
 /// [`WindowError`], where there is no display or the system refuses a window; also where the device that was named
 /// does not exist.
-pub fn run(options: Options, screenshot: Option<PathBuf>) -> Result<()> {
+pub fn run(options: Options, screenshot: Option<PathBuf>, report: Option<PathBuf>) -> Result<()> {
     if !has_display() {
         return Err(WindowError::NoDisplay.into());
     }
-    let app = App::new(options.config.clone());
-    let (session, setup) = session::start_for_window(options.clone())?;
+    let (device, setup) = session::open_for_window(&options.device)?;
     let failed = Arc::new(Mutex::new(None));
     let screenshot = screenshot.map(|path| Screenshot { path, frames: 0, failed: failed.clone() });
+    let report = report.map(|path| (path, Report::default()));
+    let unwritten = failed.clone();
     let result = eframe::run_native(
         "artune",
-        native_options(setup),
+        native_options(setup.as_ref()),
         Box::new(|context| {
             theme::apply(&context.egui_ctx);
-            Ok(Box::new(Window { app, options, session: Some(session), screenshot }))
+            let renderer = context.wgpu_render_state.clone();
+            renderer.iter().for_each(|r| pictures::show_painted(&context.egui_ctx, r.clone()));
+            // The surface stands: from now on the device may be kept busy.
+            let session = session::start_for_window(options.clone(), device, setup.as_ref());
+            renderer.iter().for_each(|r| session.draws_with(&r.device, &r.queue));
+            // A picture for a document is of the layout that everybody has.
+            let storage = context.storage.filter(|_| screenshot.is_none());
+            let remembered = storage.and_then(|storage| eframe::get_value(storage, STORAGE)).unwrap_or_default();
+            let mut app = App::new(options.config.clone(), remembered);
+            if !options.autostart && !options.resume {
+                app.play(Recording::shipped()?);
+            }
+            let session = Some(session);
+            let (ending, before) = (None, None);
+            Ok(Box::new(Window { app, options, session, ending, before, screenshot, renderer, report, unwritten }))
         }),
     );
     result.map_err(|error| WindowError::Refused { why: error.to_string() })?;
@@ -75,7 +109,7 @@ fn has_display() -> bool {
 }
 
 /// The window's size and name; it draws on the engine's own GPU device where the engine has one.
-fn native_options(setup: Option<DrawSetup>) -> eframe::NativeOptions {
+fn native_options(setup: Option<&DrawSetup>) -> eframe::NativeOptions {
     let mut options = eframe::NativeOptions {
         renderer: eframe::Renderer::Wgpu,
         viewport: egui::ViewportBuilder::default()
@@ -85,7 +119,7 @@ fn native_options(setup: Option<DrawSetup>) -> eframe::NativeOptions {
             .with_min_inner_size([880.0, 600.0]),
         ..Default::default()
     };
-    if let Some(DrawSetup { instance, adapter, device, queue, .. }) = setup {
+    if let Some(DrawSetup { instance, adapter, device, queue, .. }) = setup.cloned() {
         options.wgpu_options.wgpu_setup =
             egui_wgpu::WgpuSetup::Existing(egui_wgpu::WgpuSetupExisting { instance, adapter, device, queue });
     }
@@ -97,7 +131,17 @@ struct Window {
     app: App,
     options: Options,
     session: Option<Session>,
+    /// A session that saves and ends, and what is to be opened then.
+    ending: Option<(JoinHandle<()>, Opened)>,
+    /// The options before something was opened, in case that does not come up.
+    before: Option<Options>,
     screenshot: Option<Screenshot>,
+    /// What draws the window; a new engine is told of it.
+    renderer: Option<egui_wgpu::RenderState>,
+    /// Figures about the window, and the file that they go to.
+    report: Option<(PathBuf, Report)>,
+    /// Why the report could not be written.
+    unwritten: Arc<Mutex<Option<String>>>,
 }
 
 /// A picture of the window that is still to be taken.
@@ -116,8 +160,14 @@ impl Window {
     /// Starts another engine after a failure: where the last checkpoint was, or from the beginning.
     fn restart(&mut self, Restart { config, begun }: Restart) {
         self.session = None; // waits for the old one to end
-        // An engine that never came up is started as it was asked for; one that did, where it was.
-        if let Some(folder) = begun {
+        // An engine that never came up is started as it was asked for, or the one before it; one that did, where it was.
+        if begun.is_none()
+            && let Some(before) = self.before.take()
+        {
+            let resume = before.out.as_ref().is_some_and(|out| out.join("checkpoints").is_dir());
+            self.options = Options { resume, changes: vec![], autostart: false, ..before };
+        } else if let Some(folder) = begun {
+            self.before = None;
             let live = PARAMS.iter().filter(|param| param.live);
             self.options.changes =
                 live.filter_map(|p| Some((p.name.to_string(), config.get(p.name)?.to_string()))).collect();
@@ -125,8 +175,33 @@ impl Window {
             self.options.out = folder;
         }
         self.options.config = config;
-        match session::start_for_window(self.options.clone()) {
-            Ok((session, _)) => self.session = Some(session),
+        self.start();
+    }
+
+    /// Lets the session at hand save and end, without waiting for it; then another begins with what was opened.
+    fn open(&mut self, opened: Opened, Restart { config, begun }: Restart) {
+        self.options.config = config;
+        // After a reset the folder is another than was asked for.
+        self.options.out = begun.unwrap_or_else(|| self.options.out.take());
+        let session = self.session.take();
+        self.ending = Some((thread::spawn(move || drop(session)), opened));
+    }
+
+    /// Begins with what was opened, once the last session has ended.
+    fn begin_opened(&mut self) {
+        let Some((_, opened)) = self.ending.take_if(|(ending, _)| ending.is_finished()) else { return };
+        let options = opening::options(opened, &self.options, unused_folder(Path::new("runs/window")));
+        self.before = Some(std::mem::replace(&mut self.options, options));
+        self.start();
+    }
+
+    fn start(&mut self) {
+        match session::open_for_window(&self.options.device) {
+            Ok((device, setup)) => {
+                let session = session::start_for_window(self.options.clone(), device, setup.as_ref());
+                self.renderer.iter().for_each(|r| session.draws_with(&r.device, &r.queue));
+                self.session = Some(session);
+            }
             Err(error) => self.app.observe(Event::Failed { error: format!("{error:#}"), advice: String::new() }),
         }
     }
@@ -156,21 +231,43 @@ impl Window {
     }
 }
 
+/// Under which name the window's layout is remembered.
+const STORAGE: &str = "window";
+
 impl eframe::App for Window {
-    fn ui(&mut self, ui: &mut egui::Ui, _frame: &mut eframe::Frame) {
+    fn save(&mut self, storage: &mut dyn eframe::Storage) {
+        if self.screenshot.is_none() {
+            eframe::set_value(storage, STORAGE, &self.app.remember());
+        }
+    }
+
+    fn ui(&mut self, ui: &mut egui::Ui, frame: &mut eframe::Frame) {
+        // Of the frame before: laid out, tessellated and handed to the graphics device.
+        if let Some(seconds) = frame.info().cpu_usage {
+            self.app.frame(seconds);
+            self.report.iter_mut().for_each(|(_, report)| report.frame(seconds));
+        }
         if let Some(session) = &self.session {
-            session.poll().into_iter().for_each(|event| self.app.observe(event));
-            if let Some(gallery) = session.gallery.take() {
-                self.app.pictures(gallery);
+            for event in session.poll() {
+                self.report.iter_mut().for_each(|(_, report)| report.observe(&event));
+                self.app.observe(event);
+            }
+            if let Some(exhibit) = session.gallery.take() {
+                self.report.iter_mut().for_each(|(_, report)| report.pictures());
+                self.app.pictures(exhibit);
             }
         }
         let commands = self.app.show(ui);
         if let Some(session) = &self.session {
             commands.into_iter().for_each(|command| session.send(command));
         }
+        if let Some((opened, restart)) = self.app.opens() {
+            self.open(opened, restart);
+        }
         if let Some(restart) = self.app.restarts() {
             self.restart(restart);
         }
+        self.begin_opened();
         self.photograph(ui.ctx());
         // Drawing may share its processor with the engine: look often while something happens, seldom otherwise.
         let pause = if matches!(self.app.state(), State::Loading | State::Running) { 80 } else { 300 };
@@ -180,6 +277,15 @@ impl eframe::App for Window {
     fn on_exit(&mut self) {
         if let Some(session) = self.session.take() {
             session.join();
+        }
+        if let Some((ending, _)) = self.ending.take() {
+            let _ = ending.join();
+        }
+        if let Some((path, report)) = &mut self.report
+            && let Err(error) = write_atomic(path, format!("{:#}\n", report.to_json()).as_bytes())
+        {
+            let why = format!("{}: {error}", path.display());
+            self.unwritten.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(why);
         }
     }
 }

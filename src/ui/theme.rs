@@ -152,6 +152,24 @@ pub fn diverging(advantage: f64) -> Color32 {
     Color32::from_rgb(red, green, blue)
 }
 
+/// A scale without a middle, for shares from 0 (dark blue) to 1 (yellow): Cividis (Nuñez, Anderton, Renslow 2018), which
+/// looks nearly the same with any colour vision and grows lighter evenly.
+pub fn sequential(share: f64) -> Color32 {
+    const STOPS: [[f32; 3]; 6] = [
+        [0.0, 34.0, 78.0],
+        [53.0, 69.0, 108.0],
+        [102.0, 105.0, 112.0],
+        [148.0, 142.0, 119.0],
+        [200.0, 184.0, 102.0],
+        [254.0, 232.0, 56.0],
+    ];
+    let place = share.clamp(0.0, 1.0) as f32 * (STOPS.len() - 1) as f32;
+    let below = (place as usize).min(STOPS.len() - 2);
+    let (from, to) = (STOPS[below], STOPS[below + 1]);
+    let [red, green, blue] = [0, 1, 2].map(|i| (from[i] + (to[i] - from[i]) * (place - below as f32)) as u8);
+    Color32::from_rgb(red, green, blue)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -163,5 +181,15 @@ mod tests {
         assert_eq!(middle, Color32::from_rgb(244, 244, 242));
         assert_eq!(diverging(FULL_ADVANTAGE), high);
         assert_eq!(diverging(f64::NAN), diverging(f64::NAN));
+    }
+
+    #[test]
+    fn shares_grow_lighter_from_end_to_end() {
+        let light = |share: f64| {
+            let [r, g, b, _] = sequential(share).to_array();
+            0.3 * f32::from(r) + 0.6 * f32::from(g) + 0.1 * f32::from(b)
+        };
+        assert!((0..20).all(|i| light(f64::from(i) / 20.0) < light(f64::from(i + 1) / 20.0)));
+        assert_eq!((sequential(-1.0), sequential(9.0)), (sequential(0.0), sequential(1.0)));
     }
 }

@@ -3,47 +3,43 @@
 use burn::prelude::*;
 use burn::tensor::Transaction;
 
-use super::{Advance, Drawn, Outcome, Phase, Prompts, Rollouts, Stage, TrainError, Trainer, Writing, purpose};
+use super::{Advance, Decoded, Drawn, Outcome, Phase, Prompts, Rollouts, Stage, TrainError, Trainer, Writing, purpose};
 use crate::config::RunConfig;
-use crate::data::grid::rgb_pictures;
-use crate::gpu::read::{read, read_together};
+use crate::gpu::read::read_together;
 use crate::model::family::Family;
 use crate::platform::rng::Key;
 use crate::rl::rollout::Rollout;
 use crate::rl::sampling::SamplingConfig;
 
 impl Trainer {
-    /// A picture of the sequences being written, their unwritten part grey. Costs one decoding.
-    ///
-    /// # Errors
-    /// Where the device fails.
-    pub async fn preview(&self) -> Result<Option<Rollouts>, TrainError> {
-        let Stage::Generate(writing) = &self.stage else { return Ok(None) };
-        let Writing { rollout, prompts } = &**writing;
-        let Some(tokens) = rollout.tokens() else { return Ok(None) };
-        let written = rollout.progress();
-        let [n, done] = tokens.dims();
-        let pad = Tensor::zeros([n, written.1 - done], &self.device);
-        let pixels = self.decode(Tensor::cat(vec![tokens, pad], 1));
-        let (side, grid) = (self.family.config.side, self.family.config.grid);
-        let mut pictures = rgb_pictures(&read(pixels).await?, side);
-        let cell = side / grid;
-        for picture in &mut pictures {
-            for (i, rgb) in picture.chunks_exact_mut(3).enumerate() {
-                let token = (i / side / cell) * grid + (i % side) / cell;
-                if token >= done {
-                    rgb.fill(128);
-                }
-            }
+    /// The sequences being written, still on the device: only [`Rollouts::decoded`] has their pictures. Costs one
+    /// decoding.
+    pub fn preview(&self) -> Option<Rollouts> {
+        let Stage::Generate(writing) = &self.stage else { return None };
+        let Writing { rollout, prompts, complete, .. } = &**writing;
+        let (n, (_, length)) = (prompts.classes.len(), rollout.progress());
+        let mut parts = complete.clone();
+        if let Some(tokens) = rollout.tokens() {
+            let [rows, done] = tokens.dims();
+            parts.push(Tensor::cat(vec![tokens, Tensor::zeros([rows, length - done], &self.device)], 1));
         }
-        Ok(Some(Rollouts {
+        let begun: usize = parts.iter().map(|part| part.dims()[0]).sum();
+        if begun == 0 {
+            return None;
+        }
+        if begun < n {
+            parts.push(Tensor::zeros([n - begun, length], &self.device));
+        }
+        let pictures = self.decode(Tensor::cat(parts, 0));
+        let (side, grid) = (self.family.config.side, self.family.config.grid);
+        Some(Rollouts {
             update: self.update + 1,
             side,
             classes: prompts.classes.clone(),
-            pictures,
-            written,
+            decoded: Some(Decoded { pictures, grid, written: writing.written() }),
+            written: writing.progress(),
             ..Rollouts::default()
-        }))
+        })
     }
 
     /// Draws the prompts and writes the first token.
@@ -66,26 +62,45 @@ impl Trainer {
                 keys.push(update.fold(purpose::TOKENS).fold(prompt as u64).fold(sample as u64));
             }
         }
-        let rollout = Rollout::new(&self.acting, &classes, keys, rollout_sampling(&self.config), &self.device);
-        self.write(Writing { rollout, prompts: Prompts { classes, group } }).await
+        let prompts = Prompts { classes, group, keys, sampling: rollout_sampling(&self.config) };
+        let rollout = self.begin_rows(&prompts, 0);
+        self.write(Writing { rollout, prompts, complete: vec![] }).await
     }
 
-    /// Writes the next token of every sequence; after the last one decodes the pictures. One readback in all.
+    /// Makes the sequences from `first` on ready to be written: as many as are to be written together.
+    fn begin_rows(&self, prompts: &Prompts, first: usize) -> Rollout {
+        let left = prompts.keys.len() - first;
+        let rows = first..first + self.together.unwrap_or(left).clamp(1, left);
+        let (classes, keys) = (&prompts.classes[rows.clone()], prompts.keys[rows].to_vec());
+        Rollout::new(&self.acting, classes, keys, prompts.sampling, &self.device)
+    }
+
+    /// Writes the next token of every sequence at work; after the last one of all decodes the pictures. One readback in
+    /// all.
     pub(super) async fn write(&mut self, mut writing: Writing) -> Result<Advance, TrainError> {
         let more = writing.rollout.step(&self.acting);
-        let done = writing.rollout.progress();
-        self.stage = if more {
-            Stage::Generate(Box::new(writing))
+        let done = writing.progress();
+        let mut outcome = Outcome::None;
+        if !more {
+            outcome = Outcome::Drawn;
+            writing.complete.extend(writing.rollout.tokens());
+            let complete = writing.complete.iter().map(|part| part.dims()[0]).sum();
+            if complete < writing.prompts.keys.len() {
+                writing.rollout = self.begin_rows(&writing.prompts, complete);
+                self.stage = Stage::Generate(Box::new(writing));
+            } else {
+                let tokens = Tensor::cat(writing.complete, 0);
+                let pictures = self.decode(tokens.clone());
+                let both = Transaction::default().register(tokens.clone()).register(pictures.clone());
+                let [ids, pixels] = read_together(both).await?;
+                let (tokens_host, pixels) = (ids.iter::<u32>().collect(), pixels.iter::<f32>().collect());
+                let prompts = writing.prompts;
+                self.stage = Stage::Reward(Box::new(Drawn { prompts, tokens, pictures, tokens_host, pixels }));
+            }
         } else {
-            let Writing { rollout, prompts } = writing;
-            let tokens = rollout.finish(&self.acting);
-            let pictures = self.decode(tokens.clone());
-            let both = Transaction::default().register(tokens.clone()).register(pictures.clone());
-            let [ids, pixels] = read_together(both).await?;
-            let (tokens_host, pixels) = (ids.iter::<u32>().collect(), pixels.iter::<f32>().collect());
-            Stage::Reward(Box::new(Drawn { prompts, tokens, pictures, tokens_host, pixels }))
-        };
-        Ok(Advance { phase: Phase::Generate, done, outcome: Outcome::None })
+            self.stage = Stage::Generate(Box::new(writing));
+        }
+        Ok(Advance { phase: Phase::Generate, done, outcome })
     }
 
     fn allowed_classes(&self) -> Result<Vec<usize>, TrainError> {
@@ -95,6 +110,27 @@ impl Trainer {
     /// Tokens `[n, t]` → pictures `[n, 3, side, side]` in [0, 1], cut to 256 levels as the authors' code does.
     pub(super) fn decode(&self, tokens: Tensor<2, Int>) -> Tensor<4> {
         decode_levels(&self.family, tokens)
+    }
+}
+
+impl Writing {
+    /// Tokens written of each sequence.
+    fn written(&self) -> Vec<usize> {
+        let (done, length) = self.rollout.progress();
+        let complete: usize = self.complete.iter().map(|part| part.dims()[0]).sum();
+        let at_work = complete..complete + self.rollout.rows();
+        (0..self.prompts.keys.len())
+            .map(|row| match row {
+                row if row < complete => length,
+                row if at_work.contains(&row) => done,
+                _ => 0,
+            })
+            .collect()
+    }
+
+    /// Tokens written of all sequences, and in all.
+    fn progress(&self) -> (usize, usize) {
+        (self.written().iter().sum(), self.prompts.keys.len() * self.rollout.progress().1)
     }
 }
 

@@ -4,7 +4,9 @@
 //! step) and says how far it came. A loop over it is a run; one call of it is a step of a teacher's hand. Both do the
 //! same arithmetic with the same random numbers.
 
+mod decoded;
 mod generate;
+mod inspect;
 mod optimise;
 mod score;
 
@@ -12,20 +14,25 @@ use std::collections::BTreeMap;
 
 use burn::optim::{AdamWConfig, ModuleOptimizer};
 use burn::prelude::*;
+use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
+pub use decoded::Decoded;
 pub use generate::{allowed_classes, decode_levels, rollout_sampling};
+pub use inspect::{Pushes, Reading, Specimen};
 pub use optimise::teacher_forced;
 
 use super::advantage::{AdvantageError, Advantages};
 use super::grpo;
 use super::rollout::Rollout;
+use super::sampling::SamplingConfig;
 use crate::config::RunConfig;
 use crate::gpu::read::ReadError;
 use crate::metrics::MetricError;
 use crate::model::family::Family;
 use crate::model::transformer::Transformer;
 use crate::platform::clock::Stopwatch;
+use crate::platform::rng::Key;
 use crate::reward::loo_fid::{LooFid, LooFidError};
 use crate::reward::mix::InstanceRewards;
 use crate::reward::moments::Moments;
@@ -69,7 +76,7 @@ pub enum TrainError {
     State(String),
 }
 
-/// Finished pictures with everything known about them, as plain data.
+/// Pictures with everything known about them, as plain data but for `decoded`.
 #[derive(Clone, Debug, Default)]
 pub struct Rollouts {
     /// Update they belong to, from 1.
@@ -78,8 +85,10 @@ pub struct Rollouts {
     pub side: usize,
     /// Class of each picture.
     pub classes: Vec<usize>,
-    /// `side * side * 3` bytes of RGB each.
+    /// `side * side * 3` bytes of RGB each; empty where nobody has read them back yet.
     pub pictures: Vec<Vec<u8>>,
+    /// The same pictures on the device.
+    pub decoded: Option<Decoded>,
     /// Tokens written, and in all.
     pub written: (usize, usize),
     /// Tokens of each picture.
@@ -90,19 +99,38 @@ pub struct Rollouts {
     pub loo_fid: Vec<f64>,
     /// Instance and distribution advantage of each picture.
     pub advantages: Vec<(f64, f64)>,
+    /// Features of each picture, as LOO-FID sees them; those of a broken picture may not be finite.
+    pub features: Vec<Vec<f64>>,
+    /// LOO-FID's distance from the reference with all of these pictures in the average; `None` until they are scored.
+    pub distance: Option<f64>,
 }
 
-/// The four phases of an update, in order.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// The four phases of an update in order, as the authors' code logs them, so that speeds compare line by line.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum Phase {
-    /// Writing tokens and decoding them.
+    /// Writing tokens and decoding them to pictures.
     Generate,
-    /// Scoring and advantages.
+    /// Scoring the pictures, instance and distribution rewards; then the advantages.
     Reward,
-    /// Log-probabilities of the policy before the update, and of the reference.
+    /// Log-probabilities under the policy before the update, and under the reference.
     OldLogProb,
-    /// Inner gradient steps.
+    /// The inner gradient steps.
     Train,
+}
+
+impl Phase {
+    /// All phases in order.
+    pub const ALL: [Self; 4] = [Self::Generate, Self::Reward, Self::OldLogProb, Self::Train];
+
+    /// The phase's name in progress lines and metric keys (`time/<name>`).
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Generate => "generate",
+            Self::Reward => "reward",
+            Self::OldLogProb => "old_logp",
+            Self::Train => "train",
+        }
+    }
 }
 
 /// What one call of [`Trainer::advance`] did.
@@ -121,7 +149,9 @@ pub struct Advance {
 pub enum Outcome {
     /// Nothing worth showing.
     None,
-    /// The pictures are scored.
+    /// The pictures of some sequences are complete.
+    Drawn,
+    /// The pictures are scored; in a second step each is measured against its group.
     Scored(Box<Rollouts>),
     /// The update is complete; scalars by their TRL names.
     Update(BTreeMap<String, f64>),
@@ -147,7 +177,8 @@ enum Stage {
     Idle,
     Generate(Box<Writing>),
     Reward(Box<Drawn>),
-    OldLogProb(Box<Scored>),
+    Advantage(Box<Scored>),
+    OldLogProb(Box<Valued>),
     Train(Box<Prepared>),
 }
 
@@ -158,12 +189,19 @@ struct Prompts {
     classes: Vec<usize>,
     /// Samples per prompt.
     group: usize,
+    /// The random numbers of each sample.
+    keys: Vec<Key>,
+    /// How the samples are drawn.
+    sampling: SamplingConfig,
 }
 
-/// Sequences being written.
+/// Sequences being written: a run writes all of them together, a patient eye one after another.
 struct Writing {
+    /// Those at work now.
     rollout: Rollout,
     prompts: Prompts,
+    /// Tokens `[rows, t]` of those that are complete.
+    complete: Vec<Tensor<2, Int>>,
 }
 
 /// Finished pictures, also as the host sees them.
@@ -178,23 +216,35 @@ struct Drawn {
 /// A scored batch.
 struct Scored {
     tokens: Tensor<2, Int>,
-    classes: Vec<usize>,
-    instance: Advantages,
-    distribution: Option<Advantages>,
+    prompts: Prompts,
     moments: Option<Moments>,
     metrics: BTreeMap<String, f64>,
+    /// The same for showing; without advantages.
+    shown: Rollouts,
+}
+
+/// A scored batch, each sample measured against its group.
+struct Valued {
+    scored: Scored,
+    instance: Advantages,
+    distribution: Option<Advantages>,
 }
 
 /// A batch with everything the loss needs.
 struct Prepared {
-    scored: Scored,
+    tokens: Tensor<2, Int>,
+    classes: Vec<usize>,
+    moments: Option<Moments>,
+    metrics: BTreeMap<String, f64>,
     old_logp: Tensor<2>,
     ref_logp: Tensor<2>,
     instance: Tensor<1>,
     distribution: Option<Tensor<1>>,
     alpha: f64,
-    /// Inner steps done, and to do: a knob turned meanwhile counts from the next update on.
-    inner: (usize, usize),
+    /// Inner steps done.
+    inner: usize,
+    /// Inner steps to do: a knob turned meanwhile counts from the next update on.
+    inner_steps: usize,
     stats: Vec<[f64; grpo::STATS.len()]>,
     grad_norms: Vec<f64>,
     skipped: usize,
@@ -216,8 +266,12 @@ pub struct Trainer {
     entropy_measured: f64,
     update: u64,
     stage: Stage,
+    /// The newest batch that was scored, for looking at.
+    newest: Option<inspect::Newest>,
     /// Seconds of work in each phase of this update; waiting between two pieces of work does not count.
     seconds: [f64; 4],
+    /// Sequences that begin to be written together; all that are left where it is `None`.
+    together: Option<usize>,
 }
 
 impl Trainer {
@@ -247,7 +301,9 @@ impl Trainer {
             learner,
             update: 0,
             stage: Stage::Idle,
+            newest: None,
             seconds: [0.0; 4],
+            together: None,
         }
     }
 
@@ -260,6 +316,17 @@ impl Trainer {
     pub fn set_config(&mut self, config: RunConfig) {
         self.loo.set_beta(config.ema_beta);
         self.config = config;
+    }
+
+    /// How many sequences are written together from the next beginning on; `None`: all that are left. Tokens do not
+    /// depend on it, but for rounding.
+    pub fn set_together(&mut self, together: Option<usize>) {
+        self.together = together;
+    }
+
+    /// Whether an update has begun and is not complete.
+    pub fn is_midway(&self) -> bool {
+        !matches!(self.stage, Stage::Idle)
     }
 
     /// Updates done.
@@ -295,7 +362,7 @@ impl Trainer {
     /// Whether the weights are those of the last finished update: then saving loses nothing but tokens that are drawn
     /// again exactly.
     pub fn at_boundary(&self) -> bool {
-        !matches!(&self.stage, Stage::Train(prepared) if prepared.inner.0 > 0)
+        !matches!(&self.stage, Stage::Train(prepared) if prepared.inner > 0)
     }
 
     /// What a checkpoint stores. Meaningful [at a boundary](Self::at_boundary).
@@ -332,6 +399,7 @@ impl Trainer {
         self.entropy_measured = state.entropy_measured;
         self.update = state.update;
         self.stage = Stage::Idle;
+        self.newest = None;
         Ok(())
     }
 
@@ -345,7 +413,8 @@ impl Trainer {
             Stage::Idle => self.begin().await,
             Stage::Generate(writing) => self.write(*writing).await,
             Stage::Reward(drawn) => self.score(*drawn).await,
-            Stage::OldLogProb(scored) => self.prepare(*scored).await,
+            Stage::Advantage(scored) => self.value(*scored),
+            Stage::OldLogProb(valued) => self.prepare(*valued).await,
             Stage::Train(prepared) => self.train(*prepared).await,
         }?;
         // Every phase ends with a readback, so that work which was only queued is not booked on the next.
@@ -366,7 +435,7 @@ impl Trainer {
 /// Seconds and tokens per second of each phase and of the whole update.
 fn throughput(tokens: f64, seconds: [f64; 4]) -> BTreeMap<String, f64> {
     let mut metrics = BTreeMap::new();
-    for (phase, seconds) in ["generate", "reward", "old_logp", "train"].into_iter().zip(seconds) {
+    for (phase, seconds) in Phase::ALL.map(Phase::name).into_iter().zip(seconds) {
         metrics.insert(format!("time/{phase}"), seconds);
         metrics.insert(format!("tokens_per_second/{phase}"), tokens / seconds.max(1e-9));
     }

@@ -4,10 +4,13 @@ use std::collections::BTreeMap;
 
 use burn::optim::{GradientsAccumulator, GradientsParams};
 use burn::prelude::*;
+use burn::tensor::Transaction;
 
-use super::{Advance, Outcome, Phase, Prepared, Scored, Stage, TrainError, Trainer, finite_mean, purpose};
+use super::{
+    Advance, Outcome, Phase, Prepared, Prompts, Scored, Stage, TrainError, Trainer, Valued, finite_mean, purpose,
+};
 use crate::config::RunConfig;
-use crate::gpu::read::read;
+use crate::gpu::read::{read, read_together};
 use crate::model::transformer::Transformer;
 use crate::platform::rng::Key;
 use crate::rl::entropy::{AdaptiveEntropy, EntropyController, normalized};
@@ -16,24 +19,32 @@ use crate::rl::grpo::{self, Level, LossConfig, LossInput, LossType, Normaliser};
 
 impl Trainer {
     /// Log-probabilities before the update and under the reference, and the entropy that sets the coefficient.
-    pub(super) async fn prepare(&mut self, scored: Scored) -> Result<Advance, TrainError> {
-        let n = scored.classes.len();
+    pub(super) async fn prepare(&mut self, valued: Valued) -> Result<Advance, TrainError> {
+        let Valued { scored, instance, distribution } = valued;
+        let Scored { tokens, prompts: Prompts { classes, .. }, moments, mut metrics, .. } = scored;
+        let n = classes.len();
         // Q2 of the authors' code: a tenth of the rows is scored as if it had no class.
         let dropped = self.dropped(n, 0);
         let (mut old, mut reference, mut entropies) = (vec![], vec![], vec![]);
         for rows in self.chunks(n) {
-            let tokens = scored.tokens.clone().narrow(0, rows.start, rows.len());
-            let labels = self.labels(&scored.classes[rows.clone()], &dropped[rows.clone()]);
+            let tokens = tokens.clone().narrow(0, rows.start, rows.len());
+            let labels = self.labels(&classes[rows.clone()], &dropped[rows.clone()]);
             let (logp, entropy) =
                 grpo::token_log_probs(teacher_forced(&self.acting, labels, tokens.clone()), tokens.clone());
             old.push(logp);
             entropies.push(entropy);
             // Also without a penalty: how far the policy has drifted is then the more worth seeing.
-            let labels = self.labels(&scored.classes[rows.clone()], &vec![false; rows.len()]);
+            let labels = self.labels(&classes[rows.clone()], &vec![false; rows.len()]);
             let logits = teacher_forced(&self.family.prior, labels, tokens.clone());
             reference.push(grpo::token_log_probs(logits, tokens).0);
         }
-        let entropy = read(Tensor::cat(entropies, 0).mean()).await?[0] as f64;
+        let old_logp = Tensor::cat(old, 0);
+        let both = Transaction::default().register(Tensor::cat(entropies, 0).mean()).register(old_logp.clone());
+        let [entropy, old] = read_together(both).await?;
+        if let Some(newest) = &mut self.newest {
+            newest.old_logp = old.iter().collect();
+        }
+        let entropy = entropy.iter::<f32>().next().unwrap_or(f32::NAN) as f64;
         let h_norm = normalized(entropy, self.family.config.gpt.vocab_size);
         let progress = self.update as f64 / self.config.updates.max(1) as f64;
         let alpha = self.controller().coefficient(progress, h_norm);
@@ -42,32 +53,35 @@ impl Trainer {
             let v: Vec<f32> = v.iter().map(|&x| x as f32).collect();
             Tensor::<1>::from_data(TensorData::new(v, [n]), &self.device)
         };
-        let mut prepared = Prepared {
-            old_logp: Tensor::cat(old, 0),
-            ref_logp: Tensor::cat(reference, 0),
-            instance: vector(&scored.instance.values),
-            distribution: scored.distribution.as_ref().map(|d| vector(&d.values)),
-            alpha,
-            inner: (0, self.config.num_iterations.max(1) as usize),
-            stats: vec![],
-            grad_norms: vec![],
-            skipped: 0,
-            scored,
-        };
-        let metrics = &mut prepared.scored.metrics;
         metrics.insert("entropy".into(), entropy);
         metrics.insert("entropy_norm".into(), h_norm);
         metrics.insert("entropy_target".into(), self.entropy_target());
         metrics.insert("entropy_coef".into(), alpha);
+        let prepared = Prepared {
+            old_logp,
+            ref_logp: Tensor::cat(reference, 0),
+            instance: vector(&instance.values),
+            distribution: distribution.as_ref().map(|d| vector(&d.values)),
+            alpha,
+            inner: 0,
+            inner_steps: self.config.num_iterations.max(1) as usize,
+            stats: vec![],
+            grad_norms: vec![],
+            skipped: 0,
+            tokens,
+            classes,
+            moments,
+            metrics,
+        };
         self.stage = Stage::Train(Box::new(prepared));
         Ok(Advance { phase: Phase::OldLogProb, done: (1, 1), outcome: Outcome::None })
     }
 
     /// One inner step: a gradient of the whole batch, in micro-batches, and the optimiser. One small readback.
     pub(super) async fn train(&mut self, mut prepared: Prepared) -> Result<Advance, TrainError> {
-        let n = prepared.scored.classes.len();
+        let n = prepared.classes.len();
         // Q2 again, drawn anew for every pass as the authors' code does.
-        let dropped = self.dropped(n, prepared.inner.0 as u64 + 1);
+        let dropped = self.dropped(n, prepared.inner as u64 + 1);
         let loss_config = loss_config(&self.config);
         let length = self.family.config.gpt.block_size;
         let mut accumulator = GradientsAccumulator::new();
@@ -75,8 +89,8 @@ impl Trainer {
         for rows in self.chunks(n) {
             let slice = |t: &Tensor<2>| t.clone().narrow(0, rows.start, rows.len()).autodiff();
             let vector = |t: &Tensor<1>| t.clone().narrow(0, rows.start, rows.len()).autodiff();
-            let tokens = prepared.scored.tokens.clone().narrow(0, rows.start, rows.len()).autodiff();
-            let labels = self.labels(&prepared.scored.classes[rows.clone()], &dropped[rows.clone()]).autodiff();
+            let tokens = prepared.tokens.clone().narrow(0, rows.start, rows.len()).autodiff();
+            let labels = self.labels(&prepared.classes[rows.clone()], &dropped[rows.clone()]).autodiff();
             let (logp, entropy) = grpo::token_log_probs(teacher_forced(&self.learner, labels, tokens.clone()), tokens);
             let output = grpo::loss(
                 &loss_config,
@@ -118,8 +132,8 @@ impl Trainer {
         } else {
             prepared.skipped += 1;
         }
-        prepared.inner.0 += 1;
-        let done = prepared.inner;
+        prepared.inner += 1;
+        let done = (prepared.inner, prepared.inner_steps);
         if done.0 < done.1 {
             self.stage = Stage::Train(Box::new(prepared));
             return Ok(Advance { phase: Phase::Train, done, outcome: Outcome::None });
@@ -129,8 +143,8 @@ impl Trainer {
 
     /// Closes the update: moments move, the scalars are summed up.
     fn finish(&mut self, prepared: Prepared) -> BTreeMap<String, f64> {
-        let mut metrics = prepared.scored.metrics;
-        if let Some(moments) = prepared.scored.moments {
+        let mut metrics = prepared.metrics;
+        if let Some(moments) = prepared.moments {
             self.loo.commit(moments);
         }
         metrics.insert("frechet/rewarded".into(), self.loo.distance());
@@ -193,7 +207,7 @@ pub fn teacher_forced(model: &Transformer, classes: Tensor<1, Int>, tokens: Tens
     model.forward(classes, tokens.narrow(1, 0, t - 1))
 }
 
-fn loss_config(c: &RunConfig) -> LossConfig {
+pub(super) fn loss_config(c: &RunConfig) -> LossConfig {
     LossConfig {
         level: if c.importance_sampling_level == "token" { Level::Token } else { Level::Sequence },
         loss_type: match c.loss_type.as_str() {

@@ -4,7 +4,10 @@ use std::collections::BTreeMap;
 
 use burn::tensor::Transaction;
 
-use super::{Advance, Drawn, Outcome, Phase, Prompts, Rollouts, Scored, Stage, TrainError, Trainer, finite_mean};
+use super::inspect::Newest;
+use super::{
+    Advance, Decoded, Drawn, Outcome, Phase, Rollouts, Scored, Stage, TrainError, Trainer, Valued, finite_mean,
+};
 use crate::data::grid::rgb_pictures;
 use crate::gpu::read::read_together;
 use crate::metrics::{Features, MetricError};
@@ -12,62 +15,91 @@ use crate::reward::RewardBatch;
 use crate::reward::loo_fid::LooFidError;
 use crate::reward::mix::{InstanceRewards, mixed};
 use crate::reward::moments::Moments;
-use crate::rl::advantage::group_advantages;
+use crate::rl::advantage::advantages;
 
 impl Trainer {
-    /// Scores the pictures and computes the advantages. One readback.
+    /// Scores the pictures. One readback.
     pub(super) async fn score(&mut self, drawn: Drawn) -> Result<Advance, TrainError> {
-        let Drawn { prompts: Prompts { classes, group }, tokens, pictures, tokens_host, pixels } = drawn;
-        let n = classes.len();
-        let batch = RewardBatch { pictures: pictures.clone(), classes: classes.clone() };
+        let Drawn { prompts, tokens, pictures, tokens_host, pixels } = drawn;
+        let n = prompts.classes.len();
+        let batch = RewardBatch { pictures: pictures.clone(), classes: prompts.classes.clone() };
         let scores = self.rewards.score(&batch);
-        let features = self.family.features.features(pictures);
+        let features = self.family.features.features(pictures.clone());
         let [scores, features] = read_together(Transaction::default().register(scores).register(features)).await?;
         let parts = self.rewards.names().len();
         let scores: Vec<Vec<f64>> = scores.iter::<f64>().collect::<Vec<_>>().chunks(parts).map(<[_]>::to_vec).collect();
         let width = features.shape()[1];
         let features: Vec<f64> = features.iter().collect();
 
-        let weights = InstanceRewards::weights(&self.config);
-        let rewards: Vec<f64> = scores.iter().map(|s| mixed(s, &weights)).collect();
-        let instance = group_advantages(&rewards, group, self.config.scale_rewards, self.config.advantage_eps)?;
         let (loo_fid, moments) = self.leave_one_out(&features, width)?;
-        let distribution = if self.config.loo_fid_weight > 0.0 {
-            let weighted: Vec<f64> = loo_fid.iter().map(|r| r * self.config.loo_fid_weight).collect();
-            Some(group_advantages(&weighted, group, true, self.config.advantage_eps)?)
-        } else {
-            None
-        };
-
         let mut metrics = BTreeMap::new();
         for (k, name) in self.rewards.names().into_iter().enumerate() {
             let column: Vec<f64> = scores.iter().map(|s| s[k]).collect();
             metrics.insert(format!("rewards/{name}/mean"), finite_mean(&column));
         }
         metrics.insert("rewards/loo_fid/mean".into(), finite_mean(&loo_fid));
-        metrics.insert("reward".into(), finite_mean(&rewards));
-        metrics.insert("reward_std".into(), finite_mean(&instance.std));
-        metrics.insert("frac_reward_zero_std".into(), instance.frac_zero_std());
-        let broken = |i: &usize| !rewards[*i].is_finite() || !loo_fid[*i].is_finite();
-        metrics.insert("samples_skipped".into(), (0..n).filter(broken).count() as f64);
         metrics.insert("tokens".into(), tokens_host.len() as f64);
         metrics.insert("diversity".into(), diversity(&features, width));
 
-        let advantage = |i: usize| (instance.values[i], distribution.as_ref().map_or(0.0, |d| d.values[i]));
         let length = tokens_host.len() / n;
-        let rollouts = Rollouts {
+        let shown = Rollouts {
             update: self.update + 1,
             side: self.family.config.side,
-            classes: classes.clone(),
+            classes: prompts.classes.clone(),
             pictures: rgb_pictures(&pixels, self.family.config.side),
-            written: (length, length),
+            decoded: Some(Decoded { pictures, grid: self.family.config.grid, written: vec![length; n] }),
+            written: (tokens_host.len(), tokens_host.len()),
             tokens: tokens_host.chunks(length).map(<[_]>::to_vec).collect(),
-            advantages: (0..n).map(advantage).collect(),
+            advantages: vec![],
             scores,
             loo_fid,
+            distance: moments.as_ref().and_then(|m| self.loo.distance_of(m).ok()),
+            features: features.chunks(width).map(<[_]>::to_vec).collect(),
         };
-        self.stage = Stage::OldLogProb(Box::new(Scored { tokens, classes, instance, distribution, moments, metrics }));
-        Ok(Advance { phase: Phase::Reward, done: (1, 1), outcome: Outcome::Scored(Box::new(rollouts)) })
+        let outcome = Outcome::Scored(Box::new(shown.clone()));
+        self.stage = Stage::Advantage(Box::new(Scored { tokens, prompts, moments, metrics, shown }));
+        Ok(Advance { phase: Phase::Reward, done: (1, 2), outcome })
+    }
+
+    /// Mixes the rewards as the knobs stand now and measures each sample against its group.
+    pub(super) fn value(&mut self, mut scored: Scored) -> Result<Advance, TrainError> {
+        let Rollouts { scores, loo_fid, .. } = &scored.shown;
+        let weights = InstanceRewards::weights(&self.config);
+        let rewards: Vec<f64> = scores.iter().map(|s| mixed(s, &weights)).collect();
+        let (instance, distribution) = advantages(&rewards, loo_fid, scored.prompts.group, &self.config)?;
+        let broken = |i: &usize| !rewards[*i].is_finite() || !loo_fid[*i].is_finite();
+        let skipped = (0..rewards.len()).filter(broken).count();
+        let metrics = &mut scored.metrics;
+        metrics.insert("reward".into(), finite_mean(&rewards));
+        metrics.insert("reward_std".into(), finite_mean(&instance.std));
+        metrics.insert("frac_reward_zero_std".into(), instance.frac_zero_std());
+        metrics.insert("samples_skipped".into(), skipped as f64);
+        let mut shown = scored.shown.clone();
+        let of = |i: usize| (instance.values[i], distribution.as_ref().map_or(0.0, |d| d.values[i]));
+        shown.advantages = (0..rewards.len()).map(of).collect();
+        let (group, keys, sampling) = (scored.prompts.group, scored.prompts.keys.clone(), scored.prompts.sampling);
+        let rollouts = Rollouts { decoded: None, ..shown.clone() };
+        self.newest = Some(Newest { rollouts, group, keys, sampling, old_logp: vec![] });
+        self.stage = Stage::OldLogProb(Box::new(Valued { scored, instance, distribution }));
+        Ok(Advance { phase: Phase::Reward, done: (2, 2), outcome: Outcome::Scored(Box::new(shown)) })
+    }
+
+    /// Measures the batch at hand anew under knobs that have been turned since; `None` where no scored batch is waiting
+    /// to be learnt from.
+    ///
+    /// # Errors
+    /// As [`Trainer::advance`].
+    pub fn revalue(&mut self) -> Result<Option<Rollouts>, TrainError> {
+        match std::mem::replace(&mut self.stage, Stage::Idle) {
+            Stage::OldLogProb(valued) => match self.value(valued.scored)?.outcome {
+                Outcome::Scored(rollouts) => Ok(Some(*rollouts)),
+                _ => Ok(None),
+            },
+            other => {
+                self.stage = other;
+                Ok(None)
+            }
+        }
     }
 
     /// LOO-FID reward of every sample, and the moments after this batch. Samples with a broken feature get NaN, which

@@ -5,8 +5,10 @@ use serde_json::json;
 
 use super::super::checkpoint::{self, Saved};
 use super::super::evaluate::Request;
+use super::super::inspect::Question;
 use super::super::protocol::{Event, Metrics};
 use super::super::record::Record;
+use super::super::sheets::Sheet;
 use super::super::studio::Studio;
 use super::{Engine, Pace};
 use crate::rl::sampling::SamplingConfig;
@@ -16,6 +18,10 @@ use crate::rl::trainer::Outcome;
 const RATIO_TOLERANCE: f64 = 1e-4;
 /// Samples of each class on a sheet.
 const SHEET: usize = 4;
+/// Pictures of a sheet that only a face sees, and those per row.
+const SHOWN: (usize, usize) = (16, 8);
+/// Pictures of a sheet that go to a face.
+const SENT: usize = 64;
 
 impl Engine {
     /// Makes the inner steps that are still to do: in their midst the weights belong to no update.
@@ -35,6 +41,7 @@ impl Engine {
 
     /// Everything that is due after an update.
     pub(super) fn complete(&mut self, update: u64, metrics: Metrics) -> Result<()> {
+        self.studio.scene.commit();
         for (name, what) in [
             ("samples_skipped", "samples had a reward that is not finite and were left out"),
             ("updates_skipped", "gradients were not finite and were not applied"),
@@ -71,7 +78,7 @@ impl Engine {
         if last {
             self.summarise()?;
         }
-        Ok(())
+        self.keep_frame()
     }
 
     pub(super) fn measure(&mut self) -> Result<()> {
@@ -95,15 +102,30 @@ impl Engine {
         Ok(())
     }
 
-    /// A sheet of samples: always the same classes, seeds and guidance.
+    /// A sheet of samples: always the same classes, seeds and guidance. It goes to the run folder, and to a face that
+    /// looks on.
     pub(super) fn sheet(&self) -> Result<()> {
-        let Some(record) = &self.record else { return Ok(()) };
+        if self.record.is_none() && !self.options.watched {
+            return Ok(());
+        }
         let trainer = &self.studio.trainer;
         let (config, family) = (trainer.config(), &trainer.family().config);
-        let classes: Vec<usize> = (0..family.gpt.num_classes).flat_map(|c| std::iter::repeat_n(c, SHEET)).collect();
+        let (update, side, count) = (trainer.update(), family.side, family.gpt.num_classes);
+        let (mut classes, columns): (Vec<usize>, _) = match &self.record {
+            Some(_) => ((0..count).flat_map(|c| std::iter::repeat_n(c, SHEET)).collect(), 4 * SHEET),
+            None => ((0..SHOWN.0).map(|i| i * count / SHOWN.0).collect(), SHOWN.1),
+        };
         let sampling = SamplingConfig { guidance: config.eval_guidance, ..SamplingConfig::default() };
-        let pictures = pollster::block_on(self.studio.sample(&classes, config.seed, &sampling))?;
-        record.samples(trainer.update(), &pictures, family.side, 4 * SHEET)
+        let mut pictures = pollster::block_on(self.studio.sample(&classes, config.seed, &sampling))?;
+        if let Some(record) = &self.record {
+            record.samples(update, &pictures, side, columns)?;
+        }
+        if self.options.watched {
+            classes.truncate(SENT);
+            pictures.truncate(SENT);
+            self.say(Event::Sheet(Box::new(Sheet { update, side, columns, classes, pictures })));
+        }
+        Ok(())
     }
 
     pub(super) fn save(&mut self) -> Result<()> {
@@ -118,6 +140,16 @@ impl Engine {
         let path = checkpoint::save(&Record::checkpoints(record.folder()), saved)?;
         self.say(Event::Saved { path });
         Ok(())
+    }
+
+    /// Answers a question about a sample. One that has no answer never stops the run.
+    pub(super) fn inspect(&mut self, question: Question) {
+        let checkpoints = self.record.as_ref().map(|record| Record::checkpoints(record.folder()));
+        let answer = pollster::block_on(self.studio.inspect(&question, checkpoints.as_deref(), &self.time.keyframes));
+        self.say(match answer {
+            Ok(inspection) => Event::Inspected(Box::new(inspection)),
+            Err(error) => Event::NotInspected { question, why: format!("{error:#}") },
+        });
     }
 
     /// Seconds of this run, earlier sessions included.

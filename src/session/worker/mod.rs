@@ -1,28 +1,37 @@
 //! The engine's thread: it owns every tensor, does one piece of work at a time, and between two pieces listens.
 
+mod admission;
 mod chores;
+mod time;
 
-use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, TryRecvError};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender};
 use std::time::Duration;
 
 use anyhow::Result;
 
-use super::exhibit::gallery_of;
-use super::protocol::{Command, Event, Gallery, Options, Phase, Span, State};
+use super::exhibit::Painter;
+use super::keyframes::Keyframes;
+use super::machine::Machine;
+use super::protocol::{Command, Event, Options, Phase, Span, State};
 use super::record::Record;
-use super::slot::Slot;
+use super::room::Refusal;
 use super::studio::Studio;
 use crate::config::{Param, RunConfig};
 use crate::gpu::{Chosen, choose};
 use crate::platform::clock::Stopwatch;
 use crate::platform::files::unused_folder;
-use crate::rl::trainer::{self, Advance, Outcome, Rollouts};
+use crate::rl::trainer::{Advance, Outcome, Rollouts};
+use admission::Gate;
+use time::Time;
 
 /// Seconds between two previews of unfinished pictures.
 const PREVIEW_SECONDS: f64 = 0.7;
 
 /// What to do about a failure.
 pub(super) fn advice(error: &anyhow::Error) -> String {
+    if let Some(refusal) = error.downcast_ref::<Box<Refusal>>() {
+        return refusal.remedy();
+    }
     let text = format!("{error:#}");
     let advice = if text.contains("--resume") || text.contains("--data") || text.contains("--weights") {
         return String::new(); // it says itself what to do
@@ -45,6 +54,8 @@ enum Pace {
     Running,
     /// One span, then wait.
     Step(Span),
+    /// Making updates again until so many are done, on the way back to an earlier one.
+    Replaying(u64),
 }
 
 /// The engine's state; lives on its own thread.
@@ -54,13 +65,17 @@ pub(super) struct Engine {
     record: Option<Record>,
     device_label: String,
     device: burn::tensor::Device,
+    gate: Gate,
     inbox: Receiver<Command>,
     outbox: Sender<Event>,
-    gallery: Slot<Gallery>,
+    painter: Painter,
     pace: Pace,
     finished: bool,
+    /// A face looks on, and has not seen yet what the model draws before this session's first update.
+    sheet_due: bool,
     last_preview: Stopwatch,
     started: Stopwatch,
+    time: Time,
 }
 
 impl Engine {
@@ -70,10 +85,11 @@ impl Engine {
         chosen: Option<Chosen>,
         inbox: Receiver<Command>,
         outbox: Sender<Event>,
-        gallery: Slot<Gallery>,
+        painter: Painter,
     ) -> Result<Self> {
         let started = Stopwatch::start();
         let _ = outbox.send(Event::State(State::Loading));
+        let window = chosen.is_some();
         let chosen = match chosen {
             Some(chosen) => chosen,
             None => choose(&options.device)?,
@@ -81,7 +97,10 @@ impl Engine {
         if let Some(notice) = &chosen.notice {
             let _ = outbox.send(Event::Notice(notice.clone()));
         }
-        let studio = pollster::block_on(Studio::open(&options, &chosen.device))?;
+        let machine = Machine::of(&chosen, window);
+        let _ = outbox.send(Event::Machine(Box::new(machine.clone())));
+        let gate = Gate { machine, watched: options.watched, keyframes: 0, outbox: outbox.clone() };
+        let studio = pollster::block_on(Studio::open_if(&options, &chosen.device, |c, begun| gate.open(c, begun)))?;
         let record = match &options.out {
             Some(out) => Some(Record::open(out, studio.trainer.config(), &studio.origin, studio.trainer.update())?),
             None => None,
@@ -90,21 +109,25 @@ impl Engine {
             record.iter().try_for_each(|record| record.turned(studio.trainer.update(), name, value))?;
         }
         let pace = if options.autostart { Pace::Running } else { Pace::Waiting };
-        let engine = Self {
+        let mut engine = Self {
             studio,
             record,
             device_label: chosen.label,
             device: chosen.device,
+            time: Time::new(options.keyframe_bytes),
+            gate,
+            sheet_due: options.watched,
             options,
             inbox,
             outbox,
-            gallery,
+            painter,
             pace,
             finished: false,
             last_preview: Stopwatch::start(),
             started,
         };
         engine.announce();
+        engine.keep_frame()?;
         Ok(engine)
     }
 
@@ -139,7 +162,9 @@ impl Engine {
     pub(super) fn serve(&mut self) -> Result<()> {
         if self.record.is_some() && self.studio.trainer.update() == 0 {
             let config = self.studio.trainer.config();
-            let (evaluate, sheet) = (config.eval_every > 0 && !self.options.watched, config.sample_every > 0);
+            // A window opens sooner without; its first sheet comes with its first update.
+            let unwatched = !self.options.watched;
+            let (evaluate, sheet) = (config.eval_every > 0 && unwatched, config.sample_every > 0 && unwatched);
             if evaluate {
                 self.measure()?;
             }
@@ -149,18 +174,12 @@ impl Engine {
         }
         self.tell_state();
         loop {
-            let next = if self.pace == Pace::Waiting {
-                match self.inbox.recv_timeout(Duration::from_secs(3600)) {
-                    Ok(command) => Some(command),
-                    Err(RecvTimeoutError::Timeout) => None,
-                    Err(RecvTimeoutError::Disconnected) => Some(Command::Quit),
+            let next = match self.next_command() {
+                Some(command) if matches!(self.pace, Pace::Replaying(_)) && !matches!(command, Command::Quit) => {
+                    self.defer(command);
+                    continue;
                 }
-            } else {
-                match self.inbox.try_recv() {
-                    Ok(command) => Some(command),
-                    Err(TryRecvError::Empty) => None,
-                    Err(TryRecvError::Disconnected) => Some(Command::Quit),
-                }
+                next => next,
             };
             match next {
                 Some(Command::Quit) => return self.close(),
@@ -168,6 +187,25 @@ impl Engine {
                 None if self.pace == Pace::Waiting => {}
                 None => self.work()?,
             }
+        }
+    }
+
+    /// The next command; waits for one where there is nothing else to do, and a moment in slow motion.
+    fn next_command(&mut self) -> Option<Command> {
+        if !matches!(self.pace, Pace::Replaying(_))
+            && let Some(command) = self.time.next_deferred()
+        {
+            return Some(command);
+        }
+        let patience = match self.pace {
+            Pace::Waiting => Duration::from_secs(3600),
+            Pace::Replaying(_) => Duration::ZERO,
+            _ => Duration::from_secs_f64(self.time.delay),
+        };
+        match self.inbox.recv_timeout(patience) {
+            Ok(command) => Some(command),
+            Err(RecvTimeoutError::Timeout) => None,
+            Err(RecvTimeoutError::Disconnected) => Some(Command::Quit),
         }
     }
 
@@ -179,7 +217,10 @@ impl Engine {
             Command::Set { name, value } => self.turn(&name, &value)?,
             Command::Evaluate => self.measure()?,
             Command::Save => self.save()?,
+            Command::Inspect(question) => self.inspect(question),
             Command::Reset => self.reset()?,
+            Command::Rewind(to) => self.rewind(to)?,
+            Command::Slow(delay) => self.slow(delay),
             Command::Quit => {}
         }
         Ok(())
@@ -191,7 +232,8 @@ impl Engine {
         let config = self.studio.trainer.config().clone();
         // A resumed run has its pictures and networks from its checkpoint.
         let (data, weights) = (self.studio.origin.data.clone(), self.studio.origin.weights.clone());
-        self.options = Options { config, data, weights, resume: false, ..self.options.clone() };
+        let options = self.options.clone();
+        self.options = Options { config, data, weights, resume: false, checkpoint: None, ..options };
         if let Some(record) = &self.record
             && self.studio.trainer.update() > 0
         {
@@ -199,12 +241,16 @@ impl Engine {
             self.save()?;
             self.summarise()?;
         }
-        self.studio = pollster::block_on(Studio::open(&self.options, &self.device))?;
+        let admit = |config: &RunConfig, begun| self.gate.open(config, begun);
+        self.studio = pollster::block_on(Studio::open_if(&self.options, &self.device, admit))?;
         if let Some(out) = &self.options.out {
             self.record = Some(Record::open(out, self.studio.trainer.config(), &self.studio.origin, 0)?);
         }
         self.started = Stopwatch::start();
+        self.time.keyframes = Keyframes::new(self.options.keyframe_bytes);
+        self.sheet_due = self.options.watched;
         self.announce();
+        self.keep_frame()?;
         self.go(Pace::Waiting);
         Ok(())
     }
@@ -235,10 +281,21 @@ impl Engine {
         let mut config: RunConfig = self.studio.trainer.config().clone();
         match config.set(name, value).and_then(|()| config.validate()) {
             Ok(()) => {
+                if let Err(refusal) = self.gate.turn(self.studio.trainer.config(), &config) {
+                    let remedy = refusal.remedy();
+                    self.say(Event::Warning(format!("{name} stays as it was: {refusal}. {remedy}")));
+                    return Ok(());
+                }
                 if let Some(record) = &self.record {
                     record.turned(self.studio.trainer.update(), name, value)?;
                 }
+                let midway = self.studio.trainer.is_midway();
+                self.time.keyframes.turned(self.studio.trainer.update(), midway, name, value);
                 self.studio.trainer.set_config(config);
+                // Pictures that wait to be learnt from are paid by the knobs as they stand now.
+                if let Some(rollouts) = self.studio.trainer.revalue()? {
+                    self.show(rollouts)?;
+                }
                 self.say(Event::Changed { name: name.into(), value: value.into() });
                 if name == "updates" {
                     self.tell_state();
@@ -251,57 +308,52 @@ impl Engine {
 
     /// One piece of work.
     fn work(&mut self) -> Result<()> {
+        if std::mem::take(&mut self.sheet_due) && self.studio.trainer.config().sample_every > 0 {
+            self.sheet()?;
+        }
         let update = self.studio.trainer.update() + 1;
-        let Advance { phase, done, outcome } = pollster::block_on(self.studio.trainer.advance())?;
-        let phase_ends = done.0 == done.1;
-        self.say(Event::Progress { update, phase: phase.into(), done: done.0, total: done.1 });
-        let one_token = self.pace == Pace::Step(Span::Token);
-        if phase == trainer::Phase::Generate && (one_token || self.last_preview.seconds() > PREVIEW_SECONDS) {
+        let one_by_one = matches!(self.pace, Pace::Step(Span::Image));
+        self.studio.trainer.set_together(one_by_one.then_some(1));
+        let advance = pollster::block_on(self.studio.trainer.advance())?;
+        let Advance { phase, done, .. } = advance;
+        self.say(Event::Progress { update, phase, done: done.0, total: done.1 });
+        let closely = matches!(self.pace, Pace::Step(Span::Token | Span::Image)) || self.time.delay > 0.0;
+        if phase == Phase::Generate && (closely || self.last_preview.seconds() > PREVIEW_SECONDS) {
             if self.options.watched
-                && let Some(rollouts) = pollster::block_on(self.studio.trainer.preview())?
+                && let Some(rollouts) = self.studio.trainer.preview()
             {
-                self.show(&rollouts);
+                self.show(rollouts)?;
             }
             self.last_preview = Stopwatch::start();
         }
-        let mut update_ends = false;
-        match outcome {
-            Outcome::None => {}
-            Outcome::Scored(rollouts) => self.show(&rollouts),
+        let stop = matches!(self.pace, Pace::Step(span) if time::ends(span, &advance));
+        let mut last = false;
+        match advance.outcome {
+            Outcome::None | Outcome::Drawn => {}
+            Outcome::Scored(rollouts) => self.show(*rollouts)?,
             Outcome::Update(metrics) => {
-                update_ends = true;
+                if let Pace::Replaying(to) = self.pace {
+                    return self.replayed(to);
+                }
                 self.complete(update, metrics)?;
+                last = self.studio.trainer.update() >= self.studio.trainer.config().updates;
             }
         }
-        let stop = match self.pace {
-            Pace::Step(Span::Token) => true,
-            Pace::Step(Span::Phase) => phase_ends,
-            Pace::Step(Span::Update) => update_ends,
-            _ => false,
-        };
         if stop {
             self.pace = Pace::Waiting;
         }
-        if stop || update_ends && self.studio.trainer.update() >= self.studio.trainer.config().updates {
+        if stop || last {
             self.tell_state();
         }
         Ok(())
     }
 
-    fn show(&self, rollouts: &Rollouts) {
+    fn show(&mut self, rollouts: Rollouts) -> Result<()> {
+        let space = self.studio.scene.space_of(&rollouts, self.studio.trainer.config());
         let (trainer, classes) = (&self.studio.trainer, &self.studio.pictures.class_names);
         let group = trainer.config().num_generations.max(1) as usize;
-        self.gallery.put(gallery_of(rollouts, &trainer.rewards().names(), classes, group));
-    }
-}
-
-impl From<trainer::Phase> for Phase {
-    fn from(phase: trainer::Phase) -> Self {
-        match phase {
-            trainer::Phase::Generate => Self::Generate,
-            trainer::Phase::Reward => Self::Reward,
-            trainer::Phase::OldLogProb => Self::OldLogProb,
-            trainer::Phase::Train => Self::Train,
-        }
+        let notice = self.painter.hang(rollouts, space, &trainer.rewards().names(), classes, group)?;
+        notice.into_iter().for_each(|line| self.say(Event::Notice(line)));
+        Ok(())
     }
 }

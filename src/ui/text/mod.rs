@@ -1,7 +1,17 @@
 //! Every word that the window shows, and how it writes numbers.
 
+pub(super) mod charts;
+pub(super) mod compare;
+pub(super) mod curves;
 pub(super) mod diagnosis;
+pub(super) mod files;
+pub(super) mod inspect;
+pub(super) mod learn;
+pub(super) mod machine;
+pub(super) mod space;
+pub(super) mod worked;
 
+use super::desk::Place;
 use crate::session::{Phase, Span, State};
 
 pub(super) const NAME: &str = "Artune";
@@ -25,6 +35,43 @@ pub(super) const PAUSING_HELP: &str = "The engine stops when the piece of work a
 pub(super) const STEP: &str = "Step";
 pub(super) const STEP_HELP: &str = "Go on by the amount chosen to the right, then pause. Key: right arrow.";
 pub(super) const SPAN: &str = "Step size";
+pub(super) const SPAN_HELP: &str = "How far a step goes: to the end of the next such piece. Keys: up and down arrow.";
+pub(super) const SPEED: &str = "Speed";
+pub(super) const SPEED_HELP: &str = "Slow motion: wait a little after each piece of work, so that you see every token \
+    being written.";
+/// Speeds with the seconds that each waits after a piece of work.
+pub(super) const SPEEDS: [(&str, f64); 4] = [("full speed", 0.0), ("slow", 0.1), ("slower", 0.4), ("very slow", 1.2)];
+pub(super) const WILL_RUN: &str = "Runs at once when the engine has started. Press again to change your mind.";
+pub(super) const BACK: &str = "Back";
+pub(super) const BACK_HELP: &str =
+    "Go back by one update, exactly. What came after stays in its run folder. Key: left arrow.";
+pub(super) const TIMELINE: &str = "Timeline: go back to an update";
+pub(super) const TIMELINE_HELP: &str = "Drag back and let go to rewind: the model, the settings and the curves are then as \
+    they were. Dots mark updates that are reached at once; others are made again from the dot before. Ticks mark turned \
+    knobs. What came after stays in its run folder.";
+pub(super) const VIEW: &str = "View";
+pub(super) const VIEW_HELP: &str = "Panes, theme, size of the letters, keys.";
+pub(super) const LAYOUT_RESET: &str = "Put all panes back";
+pub(super) const LAYOUT_RESET_HELP: &str = "Every pane where it was at first.";
+pub(super) const ZOOM: &str = "Size of everything";
+pub(super) const KEYS: &str = "Keys";
+pub(super) const KEYS_HELP: &str = "All keys. Key: F1.";
+/// Every shortcut, and what it does.
+pub(super) const KEY_TABLE: [(&str, &str); 12] = [
+    ("Space", "Run or pause"),
+    ("Right arrow", "One step"),
+    ("Left arrow", "Back by one update"),
+    ("Up, down arrow", "Longer or shorter steps"),
+    ("E", "Evaluate now"),
+    ("S", "Save a checkpoint"),
+    ("R", "Reset (asks first)"),
+    ("T", "Light or dark"),
+    ("Ctrl + 1 … 9", "Bring a pane to the front"),
+    ("Ctrl + plus, minus, 0", "Larger, smaller, as it was"),
+    ("Tab, then arrows", "Move through the controls; turn the one in focus"),
+    ("F1", "This list"),
+];
+pub(super) const CLOSE: &str = "Close";
 pub(super) const RESET: &str = "Reset";
 pub(super) const RESET_HELP: &str = "Throw this tuning away and begin again from the pretrained weights. Key: R.";
 pub(super) const RESET_TITLE: &str = "Begin again?";
@@ -43,7 +90,6 @@ pub(super) const NOT_READY: &str = "The engine is still starting.";
 pub(super) const FINISHED: &str = "All updates are done: raise Updates, in the settings under Run, to go on.";
 pub(super) const NO_ENGINE: &str = "The engine has stopped; what went wrong stands above.";
 
-pub(super) const GALLERY: &str = "Newest pictures";
 pub(super) const GALLERY_HELP: &str = "One row per prompt. The samples of a row are compared with each other only: a sample \
     better than its row's mean has a positive advantage and becomes likelier, the others less likely.";
 pub(super) const GALLERY_LOADING: &str = "Opening the device and reading the weights…";
@@ -59,159 +105,32 @@ pub(super) const INSTANCE: &str = "Instance advantage";
 pub(super) const DISTRIBUTION: &str = "Distribution advantage";
 pub(super) const NOT_SCORED: &str = "Not scored yet.";
 
-pub(super) const SETTINGS: &str = "Settings";
+pub(super) const WHAT_IF_TITLE: &str = "what if";
+pub(super) const RANKED: &str = "Best first";
+pub(super) const RANKED_HELP: &str = "Put the pictures of each row in the order of the advantage shown.";
+pub(super) const MIX_HELP: &str = "What pictures are paid for. Move a fader while paused: the same pictures are paid \
+    anew at once, and their frames change. Orange bars show how much each part decides inside the groups.";
+pub(super) const MIX_REWARD: &str = "reward";
+pub(super) const MIX_REWARD_HELP: &str = "The instance reward of one picture: raw scores times their weights, added.";
+pub(super) const MIX_ADVANTAGE: &str = "push";
+pub(super) const MIX_INSTANCE: &str = "A(reward)";
+pub(super) const MIX_DISTRIBUTION: &str = "A(LOO-FID)";
+pub(super) const MIX_ADVANTAGE_HELP: &str = "A is how far a picture lies above the mean of its row, in standard \
+    deviations. Instance and distribution rewards are normalised apart, and Lambda fid weighs one against the other in \
+    the loss.";
 pub(super) const FIND: &str = "Find a setting";
 pub(super) const NOTHING_FOUND: &str = "No setting has this in its name or description.";
 pub(super) const FIXED: &str =
     "Fixed when the run starts, because the networks, the data or the run folder depend on it.";
 
 pub(super) const CURVES: &str = "Curves";
-pub(super) const CURVES_HELP: &str = "Every curve runs over the updates. Drag to move, Ctrl and scroll to zoom, all together; \
-    double-click shows everything again. Dotted lines mark updates at which a knob was turned.";
-pub(super) const NO_POINTS: &str = "no points yet";
-pub(super) const BASELINE: &str = "untouched model";
 
-pub(super) const LOG: &str = "Log";
 pub(super) const FAILED: &str = "The run stopped";
 pub(super) const AGAIN: &str = "Start again";
 pub(super) const AGAIN_HELP: &str = "Start another engine with the settings as they are now: from the last checkpoint of \
     this run, or from the beginning where there is none.";
 pub(super) const ADVICE: &str = "What to do:";
 pub(super) const COPY: &str = "Copy the message";
-
-/// What a chart shows: its title, what it means and how it is measured.
-pub(super) struct Chart {
-    pub(super) title: &'static str,
-    pub(super) help: &'static str,
-    /// Metrics on it: exact names, or beginnings that end in `*`.
-    pub(super) metrics: &'static [&'static str],
-    /// Shown even while it has no points.
-    pub(super) always: bool,
-}
-
-/// The charts in the order in which they are shown. The parts of the reward follow the first one.
-pub(super) const CHARTS: &[Chart] = &[
-    Chart {
-        title: "Reward",
-        help: "Mean over the batch of the weighted sum of all instance rewards, before it is normalised inside each \
-            prompt's group.",
-        metrics: &["reward"],
-        always: true,
-    },
-    Chart {
-        title: "Held-out distance",
-        help: "Fréchet distance between features of generated and of real pictures (those that the prior learnt from, \
-            gently augmented); lower is better. No reward uses this feature network.",
-        metrics: &["eval/fd"],
-        always: true,
-    },
-    Chart {
-        title: "Diversity",
-        help: "How different the pictures of one batch are: mean cosine distance between their features. It falls \
-            when the model collapses onto a few pictures.",
-        metrics: &["diversity"],
-        always: true,
-    },
-    Chart {
-        title: "Entropy",
-        help: "How undecided the model is about the next token, as a share of the largest possible entropy, over all \
-            positions. The adaptive controller holds it near its target, that of the pretrained model.",
-        metrics: &["entropy_norm", "entropy_target"],
-        always: true,
-    },
-    Chart {
-        title: "KL to the reference",
-        help: "How far the policy has moved from the pretrained model, by the k3 estimate on the tokens written.",
-        metrics: &["kl"],
-        always: true,
-    },
-    Chart {
-        title: "Ratio",
-        help: "Probability of the written tokens under the policy now, over that before the update: in the last inner \
-            step, and before the first, where it must be 1.",
-        metrics: &["ratio", "ratio/first"],
-        always: true,
-    },
-    Chart {
-        title: "First ratio, off 1 by",
-        help: "Before the first inner step nothing has changed, so every ratio must be 1: this is the largest distance \
-            from it over all samples. More than rounding means that the loss is wrong.",
-        metrics: &["ratio/max_deviation/first"],
-        always: false,
-    },
-    Chart {
-        title: "Share clipped",
-        help: "Share of ratios that left the clipping range in the last inner step, below and above.",
-        metrics: &["clip_ratio/*"],
-        always: true,
-    },
-    Chart {
-        title: "Gradient norm",
-        help: "Length of the whole gradient before it is clipped, mean over the inner steps. Sudden peaks call for a \
-            smaller learning rate.",
-        metrics: &["grad_norm"],
-        always: true,
-    },
-    Chart {
-        title: "Entropy bonus",
-        help: "Weight of the entropy bonus in the loss, as the adaptive controller sets it.",
-        metrics: &["entropy_coef"],
-        always: false,
-    },
-    Chart {
-        title: "Rewarded distance",
-        help: "Fréchet distance in the features that the distribution reward sees, over the running moments of what \
-            was generated. Compare with the held-out distance, which nothing is paid for.",
-        metrics: &["frechet/*"],
-        always: false,
-    },
-    Chart {
-        title: "Held-out diversity",
-        help: "Mean cosine distance between pictures of the same class, in the features of the held-out network.",
-        metrics: &["eval/diversity"],
-        always: false,
-    },
-    Chart {
-        title: "Class accuracy",
-        help: "Share of generated pictures that a classifier which nothing is rewarded by takes for their class.",
-        metrics: &["eval/class_accuracy"],
-        always: false,
-    },
-    Chart {
-        title: "Precision and recall",
-        help: "Precision: share of generated pictures that look real. Recall: share of real pictures that the model \
-            can make. Both by nearest neighbours among held-out features.",
-        metrics: &["eval/precision", "eval/recall"],
-        always: false,
-    },
-    Chart {
-        title: "Density and coverage",
-        help: "Steadier forms of precision and recall: how closely real pictures surround the generated ones, and how \
-            many real pictures have a generated one near.",
-        metrics: &["eval/density", "eval/coverage"],
-        always: false,
-    },
-    Chart {
-        title: "Kernel distance",
-        help: "Kernel distance on the held-out features; lower is better. It is unbiased in the number of samples.",
-        metrics: &["eval/kid"],
-        always: false,
-    },
-    Chart {
-        title: "Effective number of pictures",
-        help: "Vendi score on the held-out features: how many clearly different pictures an evaluation holds.",
-        metrics: &["eval/vendi"],
-        always: false,
-    },
-];
-
-/// Title and meaning of the chart of one part of the reward.
-pub(super) fn reward_part(name: &str) -> (String, String) {
-    let help = format!(
-        "Mean over the batch of the reward part `{name}`, as measured, before its weight and before it is normalised."
-    );
-    (format!("Reward: {}", humanise(name)), help)
-}
 
 /// `learning_rate` as a reader would write it: `Learning rate`.
 pub(super) fn humanise(name: &str) -> String {
@@ -249,6 +168,12 @@ pub(super) fn number(value: f64) -> String {
     }
 }
 
+/// A number with two digits that count, for the ends of a scale.
+pub(super) fn brief(value: f64) -> String {
+    let decimals = (1 - value.abs().max(1e-9).log10().floor() as i32).clamp(0, 9) as usize;
+    trim(&format!("{value:.decimals$}")).to_string()
+}
+
 /// `number` with its sign in front, as advantages are read.
 pub(super) fn signed(value: f64) -> String {
     format!("{}{}", if value < 0.0 { "−" } else { "+" }, number(value.abs()))
@@ -282,8 +207,23 @@ pub(super) fn state(state: State) -> &'static str {
 pub(super) fn span(span: Span) -> &'static str {
     match span {
         Span::Token => "one token",
-        Span::Phase => "one phase",
+        Span::Image => "one picture",
+        Span::Rollout => "the rollout",
+        Span::Reward => "the rewards",
+        Span::Advantage => "the advantages",
         Span::Update => "one update",
+    }
+}
+
+/// What a step of this size does.
+pub(super) fn span_help(span: Span) -> &'static str {
+    match span {
+        Span::Token => "Write the next token of every picture at work, or do the next smallest piece of what follows.",
+        Span::Image => "Write one picture to its end. Pictures begun this way are written one after another.",
+        Span::Rollout => "Write all pictures of this update.",
+        Span::Reward => "Go on until every picture has its raw rewards.",
+        Span::Advantage => "Go on until the rewards are mixed and each picture is measured against its row.",
+        Span::Update => "Go on until the model has learnt from these pictures.",
     }
 }
 
@@ -323,6 +263,63 @@ pub(super) fn gallery_update(update: u64, (written, total): (usize, usize)) -> S
     } else {
         format!("update {update}")
     }
+}
+
+/// A pane's title, and what it is for.
+pub(super) fn place(place: Place) -> (&'static str, &'static str) {
+    match place {
+        Place::Settings => ("Settings", "Every parameter of the run; turning one resets nothing."),
+        Place::Mix => ("Rewards", "What pictures are paid for, as faders."),
+        Place::Learn => ("Learn", "A tour in short pages, for whoever has not seen this before."),
+        Place::Rollouts => ("Pictures", "The newest pictures, one row per prompt, framed by their advantage."),
+        Place::Space => ("Feature space", "The pictures among the real ones, and what each is paid for."),
+        Place::Inspector => ("Inspector", "One picture, token by token."),
+        Place::Compare => ("Compare", "Runs side by side, from the same seeds."),
+        Place::Curves => ("Curves", "Everything measured, over the updates."),
+        Place::Diagnosis => ("Diagnosis", "What is going wrong, why, and what helps."),
+        Place::Machine => ("Device", "The device, its memory, and how fast the window draws."),
+        Place::Log => ("Log", "What the engine said."),
+    }
+}
+
+/// The shortcut of the pane at this place of the menu.
+pub(super) fn place_key(index: usize) -> String {
+    if index < 9 { format!("Ctrl + {}", index + 1) } else { String::new() }
+}
+
+pub(super) fn recorded(updates: u64, device: &str, settings: &str) -> String {
+    let settings = if settings.is_empty() { "the default settings".into() } else { settings.replace('&', ", ") };
+    format!(
+        "A recorded run, to look at first: {updates} updates with {settings}, on {device}. Press Run to tune the model \
+        here; every number is then your own."
+    )
+}
+
+pub(super) fn let_go_to_rewind(update: u64) -> String {
+    format!("Let go to rewind to update {update}")
+}
+
+pub(super) fn rewound(update: u64, folder: Option<&std::path::Path>) -> String {
+    match folder {
+        Some(folder) => format!("Back at update {update}. The run goes on in {}", folder.display()),
+        None => format!("Back at update {update}"),
+    }
+}
+
+pub(super) fn what_if(turned: usize) -> String {
+    let pictures = if turned == 1 { "1 picture changes".to_string() } else { format!("{turned} pictures change") };
+    format!(
+        "What if: these pictures were paid by other weights. Under the present ones {pictures} sides of its row's mean."
+    )
+}
+
+pub(super) fn decides(name: &str, share: f64) -> String {
+    let part = humanise(name.trim_end_matches("_weight"));
+    format!("{part} makes {:.0} % of the differences inside the rows shown.", share * 100.0)
+}
+
+pub(super) fn mix_mean(count: usize, update: u64) -> String {
+    format!("Means over the {count} pictures shown, of update {update}.")
 }
 
 pub(super) fn reset_question(update: u64) -> String {

@@ -1,0 +1,301 @@
+//! What a file or folder is that somebody wants to open, and the session that begins with it.
+
+use std::fs;
+use std::io::{self, BufRead, BufReader, Read};
+use std::path::{Path, PathBuf};
+
+use super::checkpoint;
+use super::protocol::Options;
+use super::record::Record;
+use crate::config::{ConfigError, RunConfig};
+
+/// A longer file holds no settings.
+const MAX_SETTINGS: u64 = 1 << 20;
+/// A longer line is none of `metrics.jsonl`.
+const MAX_LINE: u64 = 1 << 20;
+/// Entries of a folder that are looked at.
+const MAX_ENTRIES: usize = 4096;
+
+/// Something that can be opened.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Opened {
+    /// A run folder with a checkpoint: the run goes on.
+    Run(PathBuf),
+    /// One checkpoint: a new run begins with what it holds, and the file stays as it is.
+    Checkpoint {
+        /// The file.
+        path: PathBuf,
+        /// Updates done when it was written.
+        update: u64,
+    },
+    /// Settings: a new run begins with them.
+    Settings(Box<RunConfig>),
+    /// The curves of a run, to be laid beside others.
+    Metrics(PathBuf),
+    /// Pictures in folders by class: a new run begins on them.
+    Pictures(PathBuf),
+}
+
+/// Why something cannot be opened.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// The file system failed.
+    #[error("{}: {source}", path.display())]
+    Io {
+        /// Which file or folder.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// A run folder that cannot be gone on with.
+    #[error(
+        "{} is a run folder without a checkpoint, so there is nothing to go on from; open its run.toml to begin again \
+         with its settings, or compare with it", .0.display()
+    )]
+    NoCheckpoint(PathBuf),
+    /// A safetensors file that is none of ours, or damaged.
+    #[error("this is no checkpoint to begin with: {0}")]
+    Checkpoint(String),
+    /// A file that should hold settings and does not.
+    #[error("{} holds no settings: {why}", path.display())]
+    Settings {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        why: String,
+    },
+    /// A file that should hold curves and does not.
+    #[error("{} holds no curves: its first line is not one that a run writes into metrics.jsonl", .0.display())]
+    Metrics(PathBuf),
+    /// Pictures that are not in folders by class.
+    #[error(
+        "{} has pictures, but not in at least two folders named after their classes (such as {}/cat/*.png)",
+        .0.display(), .0.display()
+    )]
+    Classes(PathBuf),
+    /// Nothing that is known.
+    #[error(
+        "{} cannot be opened. What can be: a run folder, a checkpoint (.safetensors), settings (.toml), the curves of a \
+         run (metrics.jsonl), or a folder with a folder of pictures for each class", .0.display()
+    )]
+    Unknown(PathBuf),
+}
+
+/// Says what `path` is. Reads no more than that needs: of a checkpoint the header, of curves the first line.
+///
+/// # Errors
+/// [`OpenError`], in words for the person who opens it.
+pub fn recognise(path: &Path) -> Result<Opened, OpenError> {
+    let about = fs::metadata(path).map_err(|source| OpenError::Io { path: path.into(), source })?;
+    if about.is_dir() {
+        return folder(path);
+    }
+    let extension = path.extension().unwrap_or_default().to_string_lossy().to_lowercase();
+    match extension.as_str() {
+        // A pipe would be waited for without end.
+        _ if !about.is_file() => Err(OpenError::Unknown(path.into())),
+        "safetensors" => match checkpoint::glance(path) {
+            Ok(glance) => Ok(Opened::Checkpoint { path: path.into(), update: glance.update }),
+            Err(error) => Err(OpenError::Checkpoint(format!("{error:#}"))),
+        },
+        "toml" => Ok(Opened::Settings(Box::new(settings(path, about.len())?))),
+        "jsonl" => curves(path),
+        _ => Err(OpenError::Unknown(path.into())),
+    }
+}
+
+/// The options of the session that begins with `opened`, after a session with the options `now` that has ended: on the
+/// same device, in the folder `unused` where it is a new run. Curves begin nothing: the options stay.
+pub fn options(opened: Opened, now: &Options, unused: PathBuf) -> Options {
+    let base = Options {
+        config: now.config.clone(),
+        device: now.device.clone(),
+        out: Some(unused),
+        watched: now.watched,
+        ..Options::default()
+    };
+    match opened {
+        Opened::Run(folder) => Options { out: Some(folder), resume: true, ..base },
+        Opened::Checkpoint { path, .. } => Options { checkpoint: Some(path), ..base },
+        Opened::Settings(config) => {
+            let (data, weights) = equipment(now);
+            Options { config: *config, data, weights, ..base }
+        }
+        Opened::Pictures(folder) => Options { data: Some(folder), weights: equipment(now).1, ..base },
+        Opened::Metrics(_) => now.clone(),
+    }
+}
+
+/// Folders of pictures and weights that a session with the options `now` worked with: its own, or those of the
+/// checkpoint with which it began.
+fn equipment(now: &Options) -> (Option<PathBuf>, Option<PathBuf>) {
+    let written = now.out.as_ref().and_then(|out| checkpoint::newest_file(&Record::checkpoints(out)));
+    let origin = [written.as_deref(), now.checkpoint.as_deref()].into_iter().flatten().find_map(|path| {
+        // A damaged file says nothing, and the next one is asked.
+        checkpoint::glance(path).ok().map(|glance| glance.origin)
+    });
+    let origin = origin.unwrap_or_default();
+    (now.data.clone().or(origin.data), now.weights.clone().or(origin.weights))
+}
+
+fn folder(path: &Path) -> Result<Opened, OpenError> {
+    let checkpoints = Record::checkpoints(path);
+    if checkpoints.is_dir() || path.join("run.toml").is_file() {
+        return match checkpoint::newest_file(&checkpoints) {
+            Some(_) => Ok(Opened::Run(path.into())),
+            None => Err(OpenError::NoCheckpoint(path.into())),
+        };
+    }
+    let list = |path: &Path| -> io::Result<Vec<PathBuf>> {
+        let entries = fs::read_dir(path)?.take(MAX_ENTRIES);
+        Ok(entries.filter_map(|entry| Some(entry.ok()?.path())).filter(|path| !is_hidden(path)).collect())
+    };
+    let entries = list(path).map_err(|source| OpenError::Io { path: path.into(), source })?;
+    let has_pictures = |folder: &PathBuf| list(folder).is_ok_and(|files| files.iter().any(|file| is_picture(file)));
+    let classes = entries.iter().filter(|entry| entry.is_dir() && has_pictures(entry)).take(2).count();
+    if classes == 2 {
+        Ok(Opened::Pictures(path.into()))
+    } else if classes == 1 || entries.iter().any(|entry| is_picture(entry)) {
+        Err(OpenError::Classes(path.into()))
+    } else {
+        Err(OpenError::Unknown(path.into()))
+    }
+}
+
+fn is_hidden(path: &Path) -> bool {
+    path.file_name().is_some_and(|name| name.to_string_lossy().starts_with('.'))
+}
+
+/// By its name alone: what it holds shows when it is read.
+fn is_picture(path: &Path) -> bool {
+    let extension = path.extension().unwrap_or_default().to_string_lossy().to_lowercase();
+    ["png", "jpg", "jpeg", "webp"].contains(&extension.as_str())
+}
+
+fn settings(path: &Path, size: u64) -> Result<RunConfig, OpenError> {
+    let wrong = |why: String| OpenError::Settings { path: path.into(), why };
+    if size > MAX_SETTINGS {
+        return Err(wrong(format!("{size} bytes are too many")));
+    }
+    let text = fs::read(path).map_err(|source| OpenError::Io { path: path.into(), source })?;
+    let text = String::from_utf8(text).map_err(|_| wrong("it is no text".into()))?;
+    RunConfig::from_toml(&text).map_err(|error| wrong(first_line(&error)))
+}
+
+/// A parser's error without the excerpt that it draws below.
+fn first_line(error: &ConfigError) -> String {
+    error.to_string().lines().next().unwrap_or_default().to_string()
+}
+
+fn curves(path: &Path) -> Result<Opened, OpenError> {
+    let io = |source| OpenError::Io { path: path.into(), source };
+    let mut line = Vec::new();
+    let file = fs::File::open(path).map_err(io)?;
+    BufReader::new(file.take(MAX_LINE)).read_until(b'\n', &mut line).map_err(io)?;
+    let value: Option<serde_json::Value> = serde_json::from_slice(&line).ok();
+    match value.and_then(|value| value.get("update")?.as_u64()) {
+        Some(_) => Ok(Opened::Metrics(path.into())),
+        None => Err(OpenError::Metrics(path.into())),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn write(dir: &Path, name: &str, bytes: &[u8]) -> PathBuf {
+        let path = dir.join(name);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(&path, bytes).unwrap();
+        path
+    }
+
+    fn refused(path: &Path) -> String {
+        recognise(path).expect_err("refused").to_string()
+    }
+
+    #[test]
+    fn settings_and_curves_are_recognised_by_what_they_hold() {
+        let dir = tempfile::tempdir().unwrap();
+        let config = RunConfig { beta: 0.5, ..RunConfig::default() };
+        let run = write(dir.path(), "any name.TOML", format!("# a comment\n{}", config.to_toml()).as_bytes());
+        assert_eq!(recognise(&run).unwrap(), Opened::Settings(Box::new(config)));
+        let curves = write(dir.path(), "metrics.jsonl", b"{\"update\":1,\"reward\":0.5}\n{broken");
+        assert_eq!(recognise(&curves).unwrap(), Opened::Metrics(curves));
+
+        assert!(refused(&write(dir.path(), "a.toml", b"betta = 1")).contains("did you mean"));
+        assert!(refused(&write(dir.path(), "b.toml", &[0xff, 0xfe, 0])).contains("no text"));
+        assert!(refused(&write(dir.path(), "c.toml", &vec![b'#'; 2 << 20])).contains("too many"));
+        let broken = refused(&write(dir.path(), "d.toml", b"beta = = 1"));
+        assert!(!broken.contains('\n'), "{broken}");
+        assert!(refused(&write(dir.path(), "e.jsonl", b"")).contains("no curves"));
+        assert!(refused(&write(dir.path(), "f.jsonl", &vec![b'['; 3 << 20])).contains("no curves"));
+        assert!(refused(&write(dir.path(), "g.exe", b"MZ")).contains("What can be"));
+        assert!(refused(&dir.path().join("nothing")).contains("nothing"));
+    }
+
+    #[test]
+    fn files_that_are_no_checkpoint_are_refused_without_being_read() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = |name: &str, head: &str, rest: usize| {
+            let mut bytes = (head.len() as u64).to_le_bytes().to_vec();
+            bytes.extend(head.as_bytes());
+            bytes.extend(vec![0; rest]);
+            refused(&write(dir.path(), name, &bytes))
+        };
+        let tensor = r#"{"w":{"dtype":"U8","shape":[4],"data_offsets":[0,4]}}"#;
+        assert!(file("weights.safetensors", tensor, 4).contains("holds weights, but is no checkpoint"));
+        assert!(file("cut.safetensors", tensor, 3).contains("length"));
+        assert!(file("words.safetensors", "hello", 0).contains("no safetensors file"));
+        let header = |header: &str| format!("{{\"__metadata__\":{{\"header\":{header:?}}}}}");
+        assert!(file("empty.safetensors", &header("{}"), 0).contains("version"));
+        let old = r#"{"version":1,"update":3,"config":"","origin":{"pictures":"","networks":{}}}"#;
+        assert!(file("old.safetensors", &header(old), 0).contains("version 1"));
+        assert!(refused(&write(dir.path(), "short.safetensors", b"abc")).contains("too short"));
+        // A length that no memory holds is not asked for.
+        assert!(refused(&write(dir.path(), "huge.safetensors", &[0xff; 64])).contains("cut"));
+    }
+
+    #[test]
+    fn folders_are_runs_or_pictures_by_class_or_nothing() {
+        let dir = tempfile::tempdir().unwrap();
+        let at = |name: &str| dir.path().join(name);
+        write(dir.path(), "run/run.toml", b"");
+        assert!(refused(&at("run")).contains("without a checkpoint"));
+        // Which of its checkpoints is whole shows when it is gone on with.
+        write(dir.path(), "run/checkpoints/000001.safetensors", b"");
+        assert_eq!(recognise(&at("run")).unwrap(), Opened::Run(at("run")));
+
+        write(dir.path(), "own/cat/1.png", b"");
+        write(dir.path(), "own/.git/2.png", b"");
+        assert!(refused(&at("own")).contains("two folders"));
+        write(dir.path(), "own/dog/1.JPG", b"");
+        assert_eq!(recognise(&at("own")).unwrap(), Opened::Pictures(at("own")));
+        assert!(refused(&at("own/cat")).contains("two folders"));
+        fs::create_dir(at("empty")).unwrap();
+        assert!(refused(&at("empty")).contains("What can be"));
+    }
+
+    #[test]
+    fn another_session_keeps_the_device_and_nothing_that_belongs_to_the_last_run() {
+        let now = Options {
+            device: "cpu".into(),
+            data: Some("pictures".into()),
+            out: Some("runs/a".into()),
+            resume: true,
+            changes: vec![("beta".into(), "1".into())],
+            watched: true,
+            ..Options::default()
+        };
+        let open = |opened| options(opened, &now, "runs/b".into());
+        let run = open(Opened::Run("runs/c".into()));
+        assert_eq!((run.out, run.resume, run.changes.len()), (Some("runs/c".into()), true, 0));
+        assert!(run.data.is_none() && run.watched && run.device == "cpu");
+        let begun = open(Opened::Checkpoint { path: "x.safetensors".into(), update: 3 });
+        assert_eq!((begun.out, begun.resume), (Some("runs/b".into()), false));
+        assert_eq!((begun.checkpoint, begun.data), (Some("x.safetensors".into()), None));
+        let set = open(Opened::Settings(Box::new(RunConfig { beta: 0.5, ..RunConfig::default() })));
+        assert_eq!((set.config.beta, set.data, set.out), (0.5, Some("pictures".into()), Some("runs/b".into())));
+        assert_eq!(open(Opened::Pictures("own".into())).data, Some("own".into()));
+    }
+}

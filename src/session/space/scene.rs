@@ -1,0 +1,158 @@
+//! The engine's side of the picture: the plane, the real pictures in it, and the average of the model's.
+
+use super::{Ellipse, Place, Space};
+use crate::config::RunConfig;
+use crate::metrics::{Features, MetricError, Projection};
+use crate::rl::trainer::Rollouts;
+
+/// Real pictures that are shown.
+const SHOWN: usize = 600;
+
+/// What stays over a run, and the moving average of the model's pictures in the plane.
+#[derive(Clone, Debug)]
+pub struct Scene {
+    projection: Projection,
+    reference: Vec<[f32; 2]>,
+    reference_gaussian: Ellipse,
+    /// The average after the last completed update; `None` until there is one in a run that goes on from a checkpoint,
+    /// which holds no covariance in the plane.
+    average: Option<Ellipse>,
+    /// The average after the batch that was scored last.
+    next: Option<Ellipse>,
+}
+
+impl Scene {
+    /// The plane of `reference`'s two principal axes; `start`: features of the untouched model's samples, with which
+    /// the average begins as the reward's does. Without them it begins with the first batch.
+    ///
+    /// # Errors
+    /// [`MetricError::TooFew`] without reference features, [`MetricError::Size`] where `start` has others,
+    /// [`MetricError::NoConvergence`].
+    pub fn new(reference: &Features, start: Option<&Features>) -> Result<Self, MetricError> {
+        let projection = Projection::principal(reference)?;
+        let places = projection.project(reference)?;
+        let every = places.len().div_ceil(SHOWN);
+        let start = start.map(|features| projection.project(features)).transpose()?;
+        Ok(Self {
+            reference: places.iter().step_by(every).map(|at| at.map(|x| x as f32)).collect(),
+            reference_gaussian: Ellipse::of(&places).unwrap_or_default(),
+            average: start.and_then(|places| Ellipse::of(&places)),
+            next: None,
+            projection,
+        })
+    }
+
+    /// Starts the average with mass `1 - beta`, as [`LooFid::with_half_mass`](crate::reward::loo_fid::LooFid) does:
+    /// the missing mass lies where all features are 0.
+    pub fn with_half_mass(mut self, beta: f64) -> Self {
+        let zero = self.projection.place(&vec![0.0; self.projection.mean.len()]);
+        let missing = Ellipse { mean: zero, cov: [0.0; 3] };
+        self.average = self.average.map(|average| missing.blend(&average, beta));
+        self
+    }
+
+    /// The scored batch among the real pictures, with the settings it was scored under; `None` for pictures without
+    /// features, or where fewer than two of them are sound.
+    pub fn space_of(&mut self, rollouts: &Rollouts, config: &RunConfig) -> Option<Space> {
+        let place = |(features, reward): (&Vec<f64>, &f64)| {
+            let at = self.projection.place(features);
+            (reward.is_finite() && at.iter().all(|x| x.is_finite())).then_some(Place { at, reward: *reward })
+        };
+        let samples: Vec<Option<Place>> = rollouts.features.iter().zip(&rollouts.loo_fid).map(place).collect();
+        if samples.iter().flatten().count() < 2 {
+            return None;
+        }
+        let space = Space {
+            update: rollouts.update,
+            explained: self.projection.explained,
+            features: self.projection.mean.len(),
+            full: config.loo_fid_form == "full",
+            paid: config.loo_fid_weight > 0.0 && config.lambda_fid > 0.0,
+            distance: rollouts.distance?,
+            reference: self.reference.clone(),
+            reference_gaussian: self.reference_gaussian,
+            before: self.average,
+            beta: config.ema_beta,
+            samples,
+        };
+        self.next = Some(space.all());
+        Some(space)
+    }
+
+    /// The average after the last completed update.
+    pub fn average(&self) -> Option<Ellipse> {
+        self.average
+    }
+
+    /// Goes back to an average of before.
+    pub fn restore(&mut self, average: Option<Ellipse>) {
+        (self.average, self.next) = (average, None);
+    }
+
+    /// Takes the average of the batch that was scored last: its update is complete.
+    pub fn commit(&mut self) {
+        self.average = self.next.take().or(self.average);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::platform::rng::Key;
+
+    fn features(n: usize, seed: u64) -> Features {
+        let mut stream = Key::new(seed).stream();
+        Features::new(n, 5, (0..n * 5).map(|k| f64::from(stream.normal()) / (1 + k % 5) as f64).collect()).unwrap()
+    }
+
+    fn rollouts(seed: u64) -> Rollouts {
+        let features: Vec<Vec<f64>> = features(6, seed).rows().map(<[_]>::to_vec).collect();
+        Rollouts { update: 1, loo_fid: vec![0.1; 6], distance: Some(2.0), features, ..Rollouts::default() }
+    }
+
+    #[test]
+    fn the_average_moves_with_completed_updates_only() {
+        let mut scene = Scene::new(&features(700, 1), Some(&features(40, 2))).unwrap();
+        let config = RunConfig::default();
+        let first = scene.space_of(&rollouts(3), &config).unwrap();
+        assert!(first.before.is_some() && first.reference.len() <= SHOWN && first.features == 5);
+        // The same update scored again, as after a break: nothing was taken.
+        assert_eq!(scene.space_of(&rollouts(3), &config).unwrap(), first);
+        scene.commit();
+        assert_eq!(scene.space_of(&rollouts(4), &config).unwrap().before, Some(first.all()));
+    }
+
+    #[test]
+    fn a_resumed_run_begins_with_its_first_batch() {
+        let mut scene = Scene::new(&features(700, 1), None).unwrap();
+        let first = scene.space_of(&rollouts(3), &RunConfig::default()).unwrap();
+        assert_eq!(first.before, None);
+        scene.commit();
+        assert_eq!(scene.space_of(&rollouts(4), &RunConfig::default()).unwrap().before, Some(first.all()));
+    }
+
+    #[test]
+    fn broken_pictures_have_no_place_and_unscored_ones_no_space() {
+        let mut scene = Scene::new(&features(20, 1), None).unwrap();
+        let mut batch = rollouts(3);
+        batch.features[1][0] = f64::NAN;
+        batch.loo_fid[2] = f64::NAN;
+        let space = scene.space_of(&batch, &RunConfig::default()).unwrap();
+        assert_eq!(
+            space.samples.iter().map(Option::is_some).collect::<Vec<_>>(),
+            [true, false, false, true, true, true]
+        );
+        assert!(space.without(0).is_some_and(|e| e.cov.iter().all(|x| x.is_finite())));
+        assert_eq!(scene.space_of(&Rollouts::default(), &RunConfig::default()), None);
+    }
+
+    #[test]
+    fn half_a_mass_lies_where_all_features_are_nothing() {
+        let start = features(40, 2);
+        let whole = Scene::new(&features(50, 1), Some(&start)).unwrap();
+        let half = whole.clone().with_half_mass(0.5);
+        let zero = whole.projection.place(&[0.0; 5]);
+        let mean = whole.average.unwrap().mean;
+        assert!((half.average.unwrap().mean[0] - 0.5 * (zero[0] + mean[0])).abs() < 1e-12);
+    }
+}

@@ -1,0 +1,237 @@
+//! The state of the whole window: what the engine has told it.
+
+mod show;
+
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+
+use super::bar::Bar;
+use super::desk::Desk;
+use super::log::{Failure, Weight};
+use super::{compare, controls, curves, files, gallery, inspect, learn, log, machine, space, text};
+use crate::config::RunConfig;
+use crate::session::recording::Recording;
+use crate::session::{Event, Exhibit, History, Metrics, Opened, Sheets, State};
+
+/// The window without its engine: events go in, commands come out.
+pub struct App {
+    desk: Desk,
+    bar: Bar,
+    controls: controls::Pane,
+    gallery: gallery::Pane,
+    curves: curves::Pane,
+    space: space::Pane,
+    inspect: inspect::Pane,
+    machine: machine::Pane,
+    learn: learn::Pane,
+    compare: compare::Pane,
+    files: files::Menu,
+    log: log::Pane,
+    /// What the model draws from the same seeds, over the run.
+    sheets: Sheets,
+    /// Something to go on with in place of the run at hand.
+    opened: Option<Opened>,
+    /// The sample that the user chose: its group, and its place in it.
+    selected: Option<(usize, usize)>,
+    /// The sample pointed at in another pane.
+    pointed: Option<(usize, usize)>,
+    /// The user wants another engine after a failure.
+    restart: bool,
+    /// What is shown is a recording, made so; nothing has been measured here yet.
+    recorded: Option<String>,
+    /// The list of keys is open.
+    keys: bool,
+    /// The engine has come up, and works in this folder, if in any.
+    begun: Option<Option<PathBuf>>,
+}
+
+/// What the window remembers from one start to the next.
+#[derive(Debug, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Remembered {
+    desk: Option<Desk>,
+    curves: curves::Choices,
+    learn: learn::Pane,
+}
+
+/// How another engine is to be started after a failure.
+#[derive(Clone, Debug)]
+pub struct Restart {
+    /// The settings as they stand.
+    pub config: RunConfig,
+    /// The folder in which the last engine worked; `None` where it never came up.
+    pub begun: Option<Option<PathBuf>>,
+}
+
+impl App {
+    /// A window on a run with these settings that has not started yet.
+    pub fn new(config: RunConfig, remembered: Remembered) -> Self {
+        let controls = controls::Pane::new(config);
+        let (mut bar, mut curves) = (Bar::default(), curves::Pane::default());
+        (bar.total, curves.choices) = (controls.count("updates"), remembered.curves);
+        Self {
+            desk: Desk::restored(remembered.desk),
+            bar,
+            controls,
+            gallery: gallery::Pane::default(),
+            curves,
+            space: space::Pane::default(),
+            inspect: inspect::Pane::default(),
+            machine: machine::Pane::default(),
+            learn: remembered.learn,
+            compare: compare::Pane::default(),
+            files: files::Menu::default(),
+            log: log::Pane::default(),
+            sheets: Sheets::default(),
+            opened: None,
+            selected: None,
+            pointed: None,
+            restart: false,
+            recorded: None,
+            keys: false,
+            begun: None,
+        }
+    }
+
+    /// Shows a recorded run until the engine makes one of its own.
+    pub fn play(&mut self, recording: Recording) {
+        recording.events.iter().for_each(|event| self.curves.history.observe(event));
+        let last = recording.gallery.update;
+        self.gallery.replace(recording.gallery);
+        self.recorded = Some(text::recorded(last, &recording.device, &recording.settings));
+    }
+
+    /// Leaves the recording.
+    fn stop_playing(&mut self) {
+        if self.recorded.take().is_some() {
+            self.curves.clear();
+            self.gallery.clear();
+            self.space.clear();
+        }
+    }
+
+    /// What is to be remembered until the next start.
+    pub fn remember(&self) -> Remembered {
+        Remembered { desk: Some(self.desk.clone()), curves: self.curves.choices.clone(), learn: self.learn.clone() }
+    }
+
+    /// How to start another engine, once after the user has asked for one.
+    pub fn restarts(&mut self) -> Option<Restart> {
+        std::mem::take(&mut self.restart).then(|| {
+            self.log.failure = None;
+            (self.bar.failed, self.bar.device) = (false, String::new());
+            self.bar.set_state(State::Loading);
+            Restart { config: self.controls.config().clone(), begun: self.begun.take() }
+        })
+    }
+
+    /// What the user opened, once, and how the run at hand stands.
+    pub fn opens(&mut self) -> Option<(Opened, Restart)> {
+        let opened = self.opened.take()?;
+        self.restart = true;
+        Some((opened, self.restarts()?))
+    }
+
+    /// What the engine is doing, as far as this window knows.
+    pub fn state(&self) -> State {
+        self.bar.state
+    }
+
+    /// Everything measured so far.
+    pub fn history(&self) -> &History {
+        &self.curves.history
+    }
+
+    /// Takes newer pictures.
+    pub fn pictures(&mut self, newer: impl Into<Exhibit>) {
+        self.gallery.replace(newer);
+    }
+
+    /// Takes in how long the last frame took, in seconds.
+    pub fn frame(&mut self, seconds: f32) {
+        self.machine.frame(seconds);
+    }
+
+    /// Takes in one event.
+    pub fn observe(&mut self, event: Event) {
+        if matches!(event, Event::Progress { .. } | Event::Update { .. } | Event::Evaluation { .. }) {
+            self.stop_playing();
+        }
+        self.curves.history.observe(&event);
+        self.inspect.observe(&event);
+        self.machine.observe(&event);
+        self.learn.observe(&event);
+        let at = self.bar.update;
+        let mut say = |weight, line| self.log.say(at, weight, line);
+        match event {
+            Event::Ready { device, model, config, update, folder, .. } => {
+                say(Weight::Notice, text::ready(&device, &model));
+                self.begun = Some(folder);
+                self.begin(*config, update);
+                (self.bar.device, self.bar.model) = (device, model);
+            }
+            Event::State(state) => self.bar.set_state(state),
+            Event::Progress { update, phase, done, total } => self.bar.progress(update, phase, done, total),
+            Event::Update { update, metrics } => {
+                self.bar.completed(update, metrics.get("step_time").copied());
+            }
+            Event::Evaluation { update, metrics, .. } => {
+                say(Weight::Notice, text::evaluated(update, &measures(&metrics)));
+                self.bar.evaluating = false;
+            }
+            Event::Changed { name, value } => {
+                say(Weight::Notice, text::changed(&name, &value));
+                self.controls.changed(&name, &value);
+                self.bar.total = self.controls.count("updates");
+                self.bar.time_anew();
+            }
+            Event::Rewound { update, folder, config } => {
+                say(Weight::Notice, text::rewound(update, folder.as_deref()));
+                self.begun = Some(folder);
+                self.controls.replace(*config);
+                self.gallery.clear();
+                self.space.clear();
+                self.curves.history.truncate(update);
+                (self.bar.total, self.bar.update) = (self.controls.count("updates"), update);
+                self.bar.phase = None;
+                self.bar.time_anew();
+            }
+            Event::Keyframes(keyframes) => self.bar.set_keyframes(keyframes),
+            Event::Saved { path } => say(Weight::Notice, text::saved(&path)),
+            Event::Inspected(_) | Event::NotInspected { .. } => {}
+            Event::Machine(_) | Event::Forecast(_) => {}
+            Event::Sheet(sheet) => self.sheets.push(*sheet),
+            Event::Notice(line) => say(Weight::Notice, line),
+            Event::Warning(line) => say(Weight::Warning, line),
+            Event::Failed { error, advice } => {
+                say(Weight::Warning, format!("{error}\n{advice}"));
+                self.log.failure = Some(Failure { error, advice });
+                self.bar.failed = true;
+            }
+        }
+    }
+
+    /// A run begins, from new or from a checkpoint: what was measured before belongs to another.
+    fn begin(&mut self, config: RunConfig, update: u64) {
+        self.controls.replace(config);
+        if self.recorded.is_none() || update > 0 {
+            self.recorded = None;
+            self.curves.clear();
+            self.gallery.clear();
+            self.space.clear();
+        }
+        self.sheets.clear();
+        self.log.failure = None;
+        (self.bar.total, self.bar.update) = (self.controls.count("updates"), update);
+        (self.bar.failed, self.bar.evaluating, self.bar.phase) = (false, false, None);
+    }
+}
+
+/// The figures of an evaluation in one line.
+fn measures(metrics: &Metrics) -> String {
+    let figure = |(name, value): (&String, &f64)| {
+        format!("{} {}", text::humanise(name.strip_prefix("eval/").unwrap_or(name)), text::number(*value))
+    };
+    metrics.iter().map(figure).collect::<Vec<_>>().join("  ·  ")
+}
