@@ -1,8 +1,8 @@
 //! What a run's curves say about it: what happened, since when, how sure that is, and which knob helps.
 //!
 //! [`diagnose`] is a pure function of what was measured: the same history gives the same findings, live or replayed. It
-//! is built of checks (see [`watch`] for the list with its current figures), each of which turns some curve into a level
-//! that is compared with a limit. Levels are medians over several updates, limits have reasons beside them, and a
+//! is built of checks (see [`watch`] for the list with its current figures), each of which turns some curve into a
+//! level that is compared with a limit. Levels are medians over several updates, limits have reasons beside them, and a
 //! finding that has begun ends only once its level is clearly back inside: nothing flickers.
 
 mod checks;

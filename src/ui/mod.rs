@@ -10,6 +10,7 @@ mod compare;
 mod controls;
 mod curves;
 mod desk;
+mod diagnosis;
 mod files;
 mod frames;
 mod gallery;

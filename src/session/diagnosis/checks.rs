@@ -87,14 +87,14 @@ const PEAK_SERIOUS: f64 = 25.0;
 const PEAK_WINDOW: usize = 10;
 /// Updates that tell which gradient is usual.
 const PEAK_USUAL: usize = 40;
-/// Usual gradient against what it is cut to: AdamW does not mind a steady cut, but beyond a fifth quiet and loud batches
-/// count alike.
+/// Usual gradient against what it is cut to: AdamW does not mind a steady cut, but beyond a fifth quiet and loud
+/// batches count alike.
 const CUT: f64 = 5.0;
 /// Nats per token moved after [`STEPS_UPDATES`]: the slowest sound run had moved by 0.02 to 0.03.
 const MOVED_LEAST: f64 = 0.01;
 const STEPS_UPDATES: usize = 25;
-/// Standard errors that the reward has risen by after [`PROGRESS_UPDATES`] or more: sound runs by 3 to 9. Below one there
-/// is no rise; from two on there is one.
+/// Standard errors that the reward has risen by after [`PROGRESS_UPDATES`] or more: sound runs by 3 to 9. Below one
+/// there is no rise; from two on there is one.
 const PROGRESS: f64 = 1.0;
 const PROGRESS_RELEASE: f64 = 0.5;
 const PROGRESS_UPDATES: usize = 40;

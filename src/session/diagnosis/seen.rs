@@ -69,16 +69,10 @@ impl<'a> Seen<'a> {
         Self { history, config, drawn, paid }
     }
 
-    /// A curve after `era`. Points that a rewind has overtaken are left out: of those, later ones have smaller updates.
+    /// The points of a curve after `era`.
     pub fn points(&self, name: &str, era: f64) -> Vec<[f64; 2]> {
-        let mut kept: Vec<[f64; 2]> = Vec::new();
-        for point in self.history.series(name).iter().rev().take_while(|point| point[0] > era) {
-            if kept.last().is_none_or(|later| point[0] < later[0]) {
-                kept.push(*point);
-            }
-        }
-        kept.reverse();
-        kept
+        let points = self.history.series(name);
+        points[points.partition_point(|point| point[0] <= era)..].to_vec()
     }
 
     pub fn curve(&self, name: &str, era: f64) -> Option<Curve> {

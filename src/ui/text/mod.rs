@@ -3,6 +3,7 @@
 pub(super) mod charts;
 pub(super) mod compare;
 pub(super) mod curves;
+pub(super) mod diagnosis;
 pub(super) mod files;
 pub(super) mod inspect;
 pub(super) mod learn;
