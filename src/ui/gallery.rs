@@ -13,8 +13,6 @@ use crate::session::{Exhibit, Gallery, Sample, whatif};
 /// Width of the frame that shows the advantage, in points.
 const FRAME: f32 = 3.0;
 const GAP: f32 = 4.0;
-/// Room for the prompt at the left of a row.
-const PROMPT: f32 = 70.0;
 /// Pictures are never shown larger than this, in points: two rows of few samples should not fill a wall.
 const LARGEST: f32 = 160.0;
 /// A group breaks into two or three lines before its pictures become smaller than this, in points.
@@ -220,16 +218,12 @@ impl Scale {
         let count = gallery.groups.iter().map(|g| g.samples.len()).max().unwrap_or(1).max(1);
         let on = |lines: usize| {
             let columns = count.div_ceil(lines);
-            let room = (ui.available_width() - PROMPT - 12.0) / columns as f32 - 2.0 * FRAME - GAP;
+            let room = (ui.available_width() - 12.0) / columns as f32 - 2.0 * FRAME - GAP;
             let pixels = room.clamp(20.0, LARGEST) * ui.pixels_per_point() / gallery.side.max(1) as f32;
             let times = if pixels >= 1.0 { pixels.floor() } else { pixels };
             Self { picture: times * gallery.side as f32 / ui.pixels_per_point(), side: gallery.side, columns }
         };
         (1..4).map(on).find(|scale| scale.picture >= SMALLEST).unwrap_or_else(|| on(3))
-    }
-
-    fn cell(self) -> f32 {
-        self.picture + 2.0 * FRAME
     }
 }
 
@@ -244,12 +238,8 @@ fn row(
     touched: &mut Touched,
 ) {
     let group = &gallery.groups[number];
-    ui.horizontal(|ui| {
-        let room = vec2(PROMPT, scale.cell());
-        ui.allocate_ui_with_layout(room, Layout::top_down(Align::Min).with_main_align(Align::Center), |ui| {
-            ui.set_min_size(room);
-            ui.add(egui::Label::new(&group.prompt).wrap()).on_hover_text(text::GALLERY_HELP);
-        });
+    ui.vertical(|ui| {
+        ui.add(egui::Label::new(&group.prompt).truncate()).on_hover_text(text::GALLERY_HELP);
         ui.vertical(|ui| {
             for line in order.chunks(scale.columns) {
                 ui.horizontal(|ui| {
@@ -271,6 +261,7 @@ fn row(
                 });
             }
         });
+        ui.add_space(4.0);
     });
 }
 

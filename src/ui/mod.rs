@@ -277,6 +277,13 @@ impl eframe::App for Window {
         }
     }
 
+    fn raw_input_hook(&mut self, _ctx: &egui::Context, input: &mut egui::RawInput) {
+        // A picture of the window is of nothing pointed at.
+        if self.screenshot.is_some() {
+            input.events.retain(|event| !matches!(event, egui::Event::PointerMoved(_)));
+        }
+    }
+
     fn ui(&mut self, ui: &mut egui::Ui, frame: &mut eframe::Frame) {
         // Of the frame before: laid out, tessellated and handed to the graphics device.
         if let Some(seconds) = frame.info().cpu_usage {

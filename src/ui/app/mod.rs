@@ -9,8 +9,9 @@ use serde::{Deserialize, Serialize};
 use super::bar::Bar;
 use super::desk::{Desk, Place};
 use super::log::{Failure, Weight};
-use super::{compare, controls, curves, files, gallery, inspect, learn, log, machine, space, text};
+use super::{compare, controls, curves, diagnosis, files, gallery, inspect, learn, log, machine, space, text};
 use crate::config::RunConfig;
+use crate::session::diagnosis::{Finding, diagnose};
 use crate::session::recording::Recording;
 use crate::session::{self, Event, Exhibit, History, Metrics, Opened, Phase, Sheets, State};
 
@@ -26,10 +27,13 @@ pub struct App {
     machine: machine::Pane,
     learn: learn::Pane,
     compare: compare::Pane,
+    diagnosis: diagnosis::Pane,
     files: files::Menu,
     log: log::Pane,
     /// What the model draws from the same seeds, over the run.
     sheets: Sheets,
+    /// What is wrong with the run.
+    findings: Vec<Finding>,
     /// Something to go on with in place of the run at hand.
     opened: Option<Opened>,
     /// The sample that the user chose: its group, and its place in it.
@@ -81,9 +85,11 @@ impl App {
             machine: machine::Pane::default(),
             learn: remembered.learn,
             compare: compare::Pane::default(),
+            diagnosis: diagnosis::Pane::default(),
             files: files::Menu::default(),
             log: log::Pane::default(),
             sheets: Sheets::default(),
+            findings: vec![],
             opened: None,
             selected: None,
             pointed: None,
@@ -184,6 +190,14 @@ impl App {
         self.inspect.observe(&event);
         self.machine.observe(&event);
         self.learn.observe(&event);
+        let measured = matches!(
+            event,
+            Event::Update { .. }
+                | Event::Evaluation { .. }
+                | Event::Changed { .. }
+                | Event::Rewound { .. }
+                | Event::Ready { .. }
+        );
         let at = self.bar.update;
         let mut say = |weight, line| self.log.say(at, weight, line);
         match event {
@@ -232,6 +246,9 @@ impl App {
                 self.log.failure = Some(Failure { error, advice });
                 self.bar.failed = true;
             }
+        }
+        if measured {
+            self.findings = diagnose(&self.curves.history, self.controls.config());
         }
     }
 

@@ -1,6 +1,6 @@
 //! How the window is drawn: the bar, the panes, the menus, and what the user asked for in any of them.
 
-use eframe::egui::{self, CentralPanel, Id, Key, Label, Modifiers, Panel, Ui};
+use eframe::egui::{self, CentralPanel, Id, Key, Label, Modifiers, Panel, RichText, Ui};
 
 use super::App;
 use crate::session::compare::RunSummary;
@@ -9,7 +9,7 @@ use crate::ui::desk::{Desk, Place};
 use crate::ui::files::{self, FileWish};
 use crate::ui::log::Weight;
 use crate::ui::tour::Deed;
-use crate::ui::{anchor, compare, gallery, inspect, mix, text, theme};
+use crate::ui::{anchor, compare, diagnosis, gallery, inspect, mix, text, theme};
 
 /// What the user pointed at or asked for in the panes of one frame.
 #[derive(Default)]
@@ -80,6 +80,7 @@ impl App {
             self.gallery.clear();
             self.space.clear();
             self.sheets.clear();
+            self.findings.clear();
             self.inspect = inspect::Pane::default();
         }
         if self.bar.failed {
@@ -153,12 +154,19 @@ impl App {
             machine,
             learn,
             compare,
+            diagnosis,
             files,
             sheets,
             log,
             ..
         } = self;
         let (recorded, selected, marked) = (&self.recorded, &mut self.selected, self.pointed);
+        let findings = &self.findings;
+        let warning = diagnosis::badge(findings).map(|(severity, count)| (diagnosis::colour(ui, severity), count));
+        let badge = |place| {
+            let (colour, count) = warning.filter(|_| place == Place::Diagnosis)?;
+            Some(RichText::new(format!("{} ({count})", text::place(place).0)).color(colour).strong())
+        };
         // After a failure settings may be turned too: they are what another start is made with.
         let ready = bar.is_ready() || bar.failed;
         let empty = match bar.state {
@@ -168,7 +176,7 @@ impl App {
             _ => gallery::Empty::Because(text::GALLERY_EMPTY_HELP),
         };
         gallery.revalue(controls.config());
-        desk.show(ui, &|_| None, &mut |ui, place| {
+        desk.show(ui, &badge, &mut |ui, place| {
             if let Some(name) = place.anchor() {
                 anchor::mark(ui, name, ui.max_rect());
             }
@@ -214,7 +222,14 @@ impl App {
                         files.ask_compare(ui.ctx());
                     }
                 }
-                Place::Diagnosis => {}
+                Place::Diagnosis => {
+                    for wish in diagnosis.show(ui, findings, &curves.history, controls.config()) {
+                        wishes.commands.push(match wish {
+                            diagnosis::Wish::Set { name, value } => Command::Set { name, value },
+                            diagnosis::Wish::Rewind(update) => Command::Rewind(update),
+                        });
+                    }
+                }
             }
         });
     }
