@@ -17,6 +17,7 @@ pub(super) fn show(ui: &mut Ui, chart: &Chart, known: &Known<'_>) -> Option<&'st
     let most = ui.ctx().content_rect().height() - 60.0;
     ScrollArea::vertical()
         .max_height(most)
+        .min_scrolled_height(most)
         .show(ui, |ui| {
             ui.spacing_mut().item_spacing = vec2(6.0, 4.0);
             ui.strong(&chart.title);

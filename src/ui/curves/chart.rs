@@ -289,6 +289,7 @@ impl Pane {
                 Some(([x, place(y)], theme::curve(ui, index)))
             })
             .collect();
+        let flat = flat(&strokes, log);
         let draw = |plot: &mut PlotUi<'_>| {
             plot.set_plot_bounds_x(scene.range.0..=scene.range.1);
             if let Some(band) = band {
@@ -308,14 +309,19 @@ impl Pane {
                     plot.points(dots.allow_hover(false).id((id, "dots")));
                 }
                 let line = Line::new("", PlotPoints::new(points)).color(colour).width(width).style(style);
-                plot.line(line.allow_hover(false).id(id));
+                // Already as coarse as the screen: gathered once more, pixel by pixel, it would have gaps.
+                plot.line(line.allow_band(false).allow_hover(false).id(id));
             }
             for (index, (point, colour)) in dots.into_iter().enumerate() {
                 let dot = Points::new("", PlotPoints::new(vec![point])).color(colour).radius(3.2);
                 plot.points(dot.allow_hover(false).id(("hovered", index)));
             }
         };
-        let shown = bare(ui, &chart.title, height, log).show(ui, draw);
+        let mut plot = bare(ui, &chart.title, height, log);
+        if let Some((low, high)) = flat {
+            plot = plot.include_y(low).include_y(high);
+        }
+        let shown = plot.show(ui, draw);
         named(&shown.response);
         if shown.response.double_clicked() {
             self.enlarge(&chart.title);
@@ -373,6 +379,14 @@ impl Pane {
     }
 }
 
+/// Ends of the axis for curves that are all one level line, which has no height of its own.
+fn flat(strokes: &[Stroke], log: bool) -> Option<(f64, f64)> {
+    let mut values = strokes.iter().flat_map(|stroke| &stroke.points).map(|point| point[1]);
+    let value = values.next()?;
+    let room = if value == 0.0 || log { 0.5 } else { 0.2 * value.abs() };
+    values.all(|other| (other - value).abs() <= 1e-6 * room).then_some((value - room, value + room))
+}
+
 /// Draws the corners of a frame on a button: pointing outwards to enlarge, inwards to shrink.
 fn corners(ui: &Ui, button: &Response, large: bool) {
     let stroke = egui::Stroke::new(1.2, ui.style().interact_selectable(button, large).fg_stroke.color);
@@ -406,8 +420,14 @@ fn bare<'a>(ui: &Ui, title: &str, height: f32, log: bool) -> Plot<'a> {
         .allow_boxed_zoom(false)
         .allow_double_click_reset(false)
         .show_background(false)
+        .grid_color(weak.gamma_multiply(0.45))
         .set_margin_fraction(vec2(0.0, 0.12))
         .custom_x_axes(vec![x_axis])
         .custom_y_axes(vec![y_axis]);
-    if log { plot.y_grid_spacer(scale::logarithmic) } else { plot }
+    let plot = plot.x_grid_spacer(|input| scale::linear(input, 44.0, 1.0));
+    if log {
+        plot.y_grid_spacer(scale::logarithmic)
+    } else {
+        plot.y_grid_spacer(|input| scale::linear(input, 22.0, 0.0))
+    }
 }

@@ -146,6 +146,7 @@ impl Pane {
                 self.range(ui);
                 self.smoothing(ui);
             });
+            ui.skip_ahead_auto_ids(1);
         } else {
             ui.horizontal(|ui| {
                 self.find(ui, ui.available_width() - 116.0);
@@ -191,7 +192,8 @@ impl Pane {
     /// Which line is which run, where others are drawn.
     fn legend(&mut self, ui: &mut Ui) {
         if self.others.is_empty() {
-            return;
+            // What follows keeps its identity when a run is added.
+            return ui.skip_ahead_auto_ids(1);
         }
         let mut gone = None;
         ui.horizontal_wrapped(|ui| {

@@ -44,14 +44,43 @@ impl Sight {
     }
 }
 
-/// Updates are whole: a mark between two of them has no number.
+/// A number of updates at the axis. They are whole: a mark between two of them has no number.
 pub(super) fn whole(value: f64) -> String {
-    if (value - value.round()).abs() < 1e-6 { format!("{}", value.round()) } else { String::new() }
+    match value.round() {
+        rounded if (value - rounded).abs() > 1e-6 => String::new(),
+        // Five digits do not fit where a chart ends.
+        rounded if rounded.abs() >= 1e4 && rounded % 1e3 == 0.0 => format!("{}k", rounded / 1e3),
+        rounded => format!("{rounded}"),
+    }
 }
 
 /// A mark of the axis without the rounding error of its place.
 pub(super) fn tidy(value: f64, step: f64) -> f64 {
     if step > 0.0 && value.abs() < step * 1e-6 { 0.0 } else { value }
+}
+
+/// Distance of the lines that a [`GridInput`] proposes as the narrowest, in points.
+const PROPOSED: f64 = 8.0;
+/// Marks on one axis.
+const MOST_MARKS: i64 = 40;
+
+/// The smallest of 1, 2 and 5 times a power of ten that is not below `rough`, which must be above 0.
+fn round_step(rough: f64) -> f64 {
+    let power = 10f64.powf(rough.log10().floor());
+    [1.0, 2.0, 5.0, 10.0].map(|digit| digit * power).into_iter().find(|step| *step >= rough).unwrap_or(rough)
+}
+
+/// Marks at round numbers, `room` points apart or more, at most seven or so, and in steps of `least` or more.
+pub(super) fn linear(input: GridInput, room: f64, least: f64) -> Vec<GridMark> {
+    let (low, high) = input.bounds;
+    let rough = (input.base_step_size * room / PROPOSED).max((high - low) / 7.0).max(least);
+    if !(rough.is_finite() && rough > 0.0 && low.is_finite()) {
+        return Vec::new();
+    }
+    let step_size = round_step(rough);
+    let first = (low / step_size).ceil() as i64;
+    let marks = (first..first.saturating_add(MOST_MARKS)).map(|i| GridMark { value: i as f64 * step_size, step_size });
+    marks.take_while(|mark| mark.value <= high).collect()
 }
 
 /// Marks for values that are drawn by their decimal logarithm: the powers of ten, with 2 and 5 between them where there
@@ -64,9 +93,7 @@ pub(super) fn logarithmic(input: GridInput) -> Vec<GridMark> {
     }
     if span < 1.0 {
         let (from, to) = (10f64.powf(low), 10f64.powf(high));
-        let rough = (to - from) / 4.0;
-        let power = 10f64.powf(rough.log10().floor());
-        let step = [1.0, 2.0, 5.0, 10.0].map(|digit| digit * power).into_iter().find(|s| *s >= rough).unwrap_or(rough);
+        let step = round_step((to - from) / 4.0);
         let first = (from / step).ceil() as i64;
         let mark = |i: i64| {
             let value = i as f64 * step;
@@ -108,6 +135,24 @@ mod tests {
         assert_eq!(Sight::moved(400.0, 420.0, 100.0), Sight::Range(90.0, 110.0));
         assert_eq!(Sight::moved(50.0, 50.001, 100.0), Sight::Range(49.5005, 50.5005));
         assert_eq!(Sight::moved(f64::NAN, f64::NAN, 100.0), Sight::All);
+    }
+
+    #[test]
+    fn updates_at_the_axis_are_whole_and_short() {
+        assert_eq!([0.0, 150.0, 0.5, 1500.0, 20_000.0, 20_500.0].map(whole), ["0", "150", "", "1500", "20k", "20500"]);
+    }
+
+    #[test]
+    fn linear_marks_are_round_numbers_with_room_between_them() {
+        let marks = |low: f64, high: f64, height: f64, least| -> Vec<f64> {
+            let input = GridInput { bounds: (low, high), base_step_size: (high - low) * PROPOSED / height };
+            linear(input, 22.0, least).iter().map(|mark| mark.value).collect()
+        };
+        assert_eq!(marks(0.1, 2.9, 60.0, 0.0), [2.0]);
+        assert_eq!(marks(-0.3, 2.9, 70.0, 0.0), [0.0, 2.0]);
+        assert_eq!(marks(-1.0, 7.0, 400.0, 0.0), [0.0, 2.0, 4.0, 6.0]);
+        assert_eq!(marks(0.0, 2.0, 400.0, 1.0), [0.0, 1.0, 2.0], "updates are whole");
+        assert!(marks(f64::NAN, 1.0, 60.0, 0.0).is_empty() && marks(1.0, 1.0, 60.0, 0.0).is_empty());
     }
 
     #[test]

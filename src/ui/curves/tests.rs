@@ -194,8 +194,15 @@ fn a_hundred_thousand_updates_are_drawn() {
             window.run_ok();
             let clock = Instant::now();
             (0..20).for_each(|_| window.step());
-            let milliseconds = clock.elapsed().as_secs_f64() * 1e3 / 20.0;
-            println!("{drawn} charts, {what}, smoothing {smoothing}: {milliseconds:.1} ms a frame");
+            let layout = clock.elapsed().as_secs_f64() * 1e3 / 20.0;
+            let clock = Instant::now();
+            let meshes = window.ctx.tessellate(window.output().shapes.clone(), 1.0);
+            let triangles = clock.elapsed().as_secs_f64() * 1e3;
+            println!(
+                "{drawn} charts, {what}, smoothing {smoothing}: {layout:.1} ms a frame, {triangles:.1} ms for the \
+                triangles of {} meshes",
+                meshes.len()
+            );
         }
     };
     timed(few, "100 points a curve");
