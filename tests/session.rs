@@ -3,8 +3,11 @@
 use std::fs;
 use std::path::Path;
 
-use artune::config::RunConfig;
-use artune::session::{Command, Event, Gallery, Metrics, Options, Session, Span, State, start, tools, whatif};
+use artune::config::{Kind, PARAMS, RunConfig};
+use artune::platform::rng::Key;
+use artune::session::{
+    Command, Event, Gallery, Metrics, Options, Question, Session, Span, State, start, tools, whatif,
+};
 
 /// The tiny family on the CPU, a few small updates, nothing evaluated.
 fn options(out: Option<&Path>) -> Options {
@@ -390,4 +393,63 @@ fn a_scored_batch_is_shown_among_the_real_pictures() {
         let paid = picture.rewards.iter().find(|(name, _)| name == "loo_fid").map(|(_, reward)| *reward);
         assert_eq!(place.map(|place| place.reward), paid);
     }
+}
+
+#[test]
+fn fifty_random_command_sequences_leave_the_session_alive() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let mut asked = options(Some(&dir.path().join("run")));
+    asked.config.updates = 10_000;
+    asked.config.checkpoint_every = 0;
+    let session = start(Options { watched: true, ..asked });
+    until(&session, State::Paused);
+    let live: Vec<_> =
+        PARAMS.iter().filter(|param| param.live && !["updates", "eval_every"].contains(&param.name)).collect();
+    for sequence in 0..50u64 {
+        let mut random = Key::new(sequence).stream();
+        let mut pick = |n: usize| (random.uniform() * n as f32) as usize % n;
+        for _ in 0..6 {
+            let command = match pick(12) {
+                0 => Command::Run,
+                1 | 2 => Command::Pause,
+                3..=5 => Command::Step(Span::ALL[pick(6)]),
+                6 => Command::Rewind(pick(6) as u64),
+                7 => Command::Slow([0.0, 0.001, f64::NAN][pick(3)]),
+                8 => Command::Save,
+                9 => Command::Inspect(Question { update: pick(4) as u64, sample: pick(9), ..Question::default() }),
+                10 if sequence % 17 == 0 => Command::Reset,
+                _ => {
+                    let param = live[pick(live.len())];
+                    let value = match param.kind {
+                        // Small batches and few steps: this is about staying alive, not about time.
+                        Kind::Int { min, max } => (min + pick(2) as i64).min(max).to_string(),
+                        Kind::Float { min, max, .. } => {
+                            (min + (max - min) * f64::from(pick(5) as u8) / 4.0).to_string()
+                        }
+                        Kind::Bool => ["true", "false"][pick(2)].into(),
+                        Kind::Choice(names) => names[pick(names.len())].into(),
+                        Kind::Text => ["all", "cat", "nonsense"][pick(3)].into(),
+                    };
+                    Command::Set { name: param.name.into(), value }
+                }
+            };
+            session.send(command);
+        }
+    }
+    session.send(Command::Slow(0.0));
+    session.send(Command::Pause);
+    // Whatever the knobs are by now: they are put back, and the run goes on.
+    for param in live {
+        session.send(Command::Set { name: param.name.into(), value: param.default.to_string() });
+    }
+    session.send(Command::Set { name: "prompts".into(), value: "2".into() });
+    session.send(Command::Set { name: "sample_every".into(), value: "0".into() });
+    wait(&session, |e| {
+        matches!(e, Event::Changed { name, value } if name == "sample_every" && value == "0").then_some(())
+    });
+    let (update, _) = {
+        session.send(Command::Step(Span::Update));
+        next_update(&session)
+    };
+    assert!(update >= 1);
 }

@@ -2,11 +2,13 @@
 
 use std::time::{Duration, Instant};
 
-use artune::config::RunConfig;
-use artune::session::{self, Command, Event, Gallery, Group, Options, Phase, Sample, Session, Span, State};
+use artune::config::{Kind, PARAMS, RunConfig};
+use artune::session::recording::Recording;
+use artune::session::{self, Command, Event, Gallery, Group, Options, Phase, Sample, Session, Span, State, whatif};
 use artune::ui::{App, Remembered, theme};
 use eframe::egui::{self, accesskit::Role};
-use egui_kittest::{Harness, kittest::Queryable};
+use egui_kittest::Harness;
+use egui_kittest::kittest::{NodeT, Queryable};
 
 /// A window and what it asked for.
 struct Stage {
@@ -15,7 +17,11 @@ struct Stage {
 }
 
 fn open(config: RunConfig, size: [f32; 2]) -> Harness<'static, Stage> {
-    let stage = Stage { app: App::new(config, Remembered::default()), sent: Vec::new() };
+    open_remembering(config, size, Remembered::default())
+}
+
+fn open_remembering(config: RunConfig, size: [f32; 2], remembered: Remembered) -> Harness<'static, Stage> {
+    let stage = Stage { app: App::new(config, remembered), sent: Vec::new() };
     Harness::builder()
         .with_size(size)
         .with_max_steps(40)
@@ -212,8 +218,8 @@ fn converse(window: &mut Harness<'_, Stage>, session: &Session, done: impl Fn(&A
     }
 }
 
-#[test]
-fn the_window_runs_a_real_engine_turns_a_knob_without_a_reset_and_pauses() {
+/// A small run that would go on for long.
+fn tiny() -> RunConfig {
     let mut config = RunConfig::default();
     let settings = [
         ("model", "tiny"),
@@ -226,6 +232,12 @@ fn the_window_runs_a_real_engine_turns_a_knob_without_a_reset_and_pauses() {
         ("checkpoint_every", "0"),
     ];
     config.apply(settings).expect("valid settings");
+    config
+}
+
+#[test]
+fn the_window_runs_a_real_engine_turns_a_knob_without_a_reset_and_pauses() {
+    let config = tiny();
     let session = session::start(Options { config: config.clone(), device: "cpu".into(), ..Options::default() });
     let mut window = open(config, [1024.0, 768.0]);
     converse(&mut window, &session, |app| app.state() == State::Paused);
@@ -241,5 +253,173 @@ fn the_window_runs_a_real_engine_turns_a_knob_without_a_reset_and_pauses() {
 
     window.get_by_role_and_label(Role::Button, "Pause").click();
     converse(&mut window, &session, |app| app.state() == State::Paused);
+    session.join();
+}
+
+#[test]
+fn every_button_and_key_of_the_bar_sends_its_command() {
+    let mut window = open(RunConfig::default(), [1280.0, 800.0]);
+    tell(&mut window, ready());
+    tell(&mut window, [update(1), update(2), Event::Keyframes(vec![0, 1, 2])]);
+    for (label, command) in [("Evaluate", "Evaluate"), ("Save", "Save"), ("Back", "Rewind(1)"), ("Run", "Run")] {
+        click(&mut window, label);
+        assert_eq!(sent(&mut window), [command], "{label}");
+    }
+    for (key, command) in
+        [(egui::Key::S, "Save"), (egui::Key::ArrowLeft, "Rewind(1)"), (egui::Key::ArrowRight, "Step(Update)")]
+    {
+        window.key_press(key);
+        window.run_ok();
+        assert_eq!(sent(&mut window), [command], "{key:?}");
+    }
+    // The arrow down makes steps shorter, one size at a time.
+    for span in ["Advantage", "Reward", "Rollout", "Image", "Token"] {
+        window.key_press(egui::Key::ArrowDown);
+        window.run_ok();
+        click(&mut window, "Step");
+        assert_eq!(sent(&mut window), [format!("Step({span})")]);
+    }
+}
+
+#[test]
+fn turning_every_knob_while_running_sends_it_and_resets_nothing() {
+    let mut window = open(RunConfig::default(), [1280.0, 800.0]);
+    tell(&mut window, ready());
+    tell(&mut window, [Event::State(State::Running), update(1), update(2)]);
+    let mut config = RunConfig::default();
+    for param in PARAMS.iter().filter(|param| param.live) {
+        let search = window.get_by_role_and_label(Role::TextInput, "Find a setting");
+        search.focus();
+        window.run_ok();
+        window.key_press_modifiers(egui::Modifiers::COMMAND, egui::Key::A);
+        window.get_by_role_and_label(Role::TextInput, "Find a setting").type_text(param.name);
+        window.run_ok();
+        let words = param.name.replace('_', " ");
+        let named = |node: &egui_kittest::Node<'_>| {
+            node.accesskit_node().label().is_some_and(|label| label.to_lowercase() == words)
+        };
+        let before = config.get(param.name).expect("a value").to_string();
+        let to = match param.kind {
+            Kind::Float { min, max, .. } => (min + (max - min) * 0.37).to_string(),
+            Kind::Int { min, max } => (min + (max - min) / 3).to_string(),
+            Kind::Bool => {
+                let node = window.get_all_by_role(Role::CheckBox).find(named).expect(param.name);
+                node.click();
+                window.run_ok();
+                (before != "true").to_string()
+            }
+            Kind::Choice(_) | Kind::Text => continue, // a menu and a field of words: tested in the pane
+        };
+        if let Kind::Float { .. } | Kind::Int { .. } = param.kind {
+            let node = window.get_all_by_role(Role::Slider).find(named).expect(param.name);
+            node.set_value_accesskit(to.parse().expect("a number"));
+            window.run_ok();
+        }
+        let commands = sent(&mut window);
+        let wanted = format!("Set {{ name: {:?}", param.name);
+        let refused = config.set(param.name, &to).is_err();
+        assert!(refused || commands.iter().any(|c| c.starts_with(&wanted)), "{}: {commands:?}", param.name);
+        config = RunConfig::default();
+    }
+    assert_eq!(window.state().app.history().series("reward").len(), 2, "nothing was reset");
+}
+
+#[test]
+fn the_timeline_rewinds_by_keyboard() {
+    let mut window = open(RunConfig::default(), [1280.0, 800.0]);
+    tell(&mut window, ready());
+    tell(&mut window, (1..=5).map(update));
+    tell(&mut window, [Event::Keyframes(vec![0, 3, 5])]);
+    window.get_by_role_and_label(Role::Slider, "Timeline: go back to an update").focus();
+    window.run_ok();
+    for _ in 0..3 {
+        window.key_press(egui::Key::ArrowLeft);
+        window.run_ok();
+    }
+    window.key_press(egui::Key::Enter);
+    window.run_ok();
+    assert_eq!(sent(&mut window), ["Rewind(2)"]);
+    let config = Box::default();
+    tell(&mut window, [Event::Rewound { update: 2, folder: None, config }, Event::Keyframes(vec![0, 2])]);
+    assert_eq!(window.state().app.history().series("reward").len(), 2);
+}
+
+#[test]
+fn a_fader_moved_while_paused_pays_the_same_pictures_anew() {
+    let mut window = open(RunConfig::default(), [1280.0, 800.0]);
+    tell(&mut window, ready());
+    let names = ["clip", "preference", "colour", "brightness", "symmetry", "compressibility", "loo_fid"];
+    let mut shown = gallery();
+    for group in &mut shown.groups {
+        for (index, sample) in group.samples.iter_mut().enumerate() {
+            sample.rewards = names.iter().map(|name| (name.to_string(), 0.0)).collect();
+            sample.rewards[0].1 = index as f64;
+            sample.rewards[3].1 = -(index as f64);
+        }
+    }
+    let paid = whatif::advantages_under(&shown, &RunConfig::default()).expect("scored");
+    for (group, paid) in shown.groups.iter_mut().zip(paid) {
+        group.samples.iter_mut().zip(paid).for_each(|(sample, advantage)| sample.advantage = Some(advantage));
+    }
+    window.state_mut().app.pictures(shown);
+    window.run_ok();
+    assert!(window.query_by_label_contains("what if").is_none());
+    click(&mut window, "Rewards");
+    window.get_by_role_and_label(Role::Slider, "Brightness weight").set_value_accesskit(10.0);
+    window.run_ok();
+    assert_eq!(sent(&mut window), [r#"Set { name: "brightness_weight", value: "10" }"#]);
+    assert!(window.query_by_label_contains("what if").is_some());
+    assert!(window.query_by_label_contains("16 pictures change sides").is_some(), "the order is turned round");
+}
+
+#[test]
+fn every_pane_opens_from_the_menu_is_drawn_in_both_themes_and_sizes_and_is_remembered() {
+    for (size, dark) in [([1280.0, 800.0], true), ([1024.0, 768.0], false)] {
+        let mut window = open(RunConfig::default(), size);
+        window.ctx.set_theme(if dark { egui::Theme::Dark } else { egui::Theme::Light });
+        tell(&mut window, ready());
+        tell(&mut window, (1..=12).map(update));
+        window.state_mut().app.pictures(gallery());
+        for pane in
+            ["Rewards", "Learn", "Feature space", "Inspector", "Compare", "Diagnosis", "Device", "Pictures", "Settings"]
+        {
+            window.state_mut().app.bring_forward(pane).expect("a pane of this title");
+            window.run_ok();
+        }
+        assert!(window.state_mut().app.bring_forward("nothing").is_err());
+        let remembered = serde_json::to_string(&window.state().app.remember()).expect("remembered");
+        let again: Remembered = serde_json::from_str(&remembered).expect("read");
+        let mut window = open_remembering(RunConfig::default(), size, again);
+        tell(&mut window, ready());
+        window.run_ok();
+    }
+}
+
+#[test]
+fn the_recording_is_there_at_once_and_gives_way_to_the_first_real_picture() {
+    let mut window = open(RunConfig::default(), [1280.0, 800.0]);
+    window.state_mut().app.play(Recording::shipped().expect("ships"));
+    window.run_ok();
+    assert!(window.query_by_label_contains("A recorded run").is_some());
+    assert!(window.state().app.history().series("reward").len() >= 20);
+    tell(&mut window, ready());
+    assert!(window.query_by_label_contains("A recorded run").is_some(), "still, until something is made here");
+    tell(&mut window, [Event::Progress { update: 1, phase: Phase::Generate, done: 1, total: 64 }]);
+    assert!(window.query_by_label_contains("A recorded run").is_none());
+    assert!(window.state().app.history().series("reward").is_empty());
+}
+
+#[test]
+fn one_click_leads_from_opening_to_a_tuned_picture() {
+    let config = tiny();
+    let session =
+        session::start(Options { watched: true, config: config.clone(), device: "cpu".into(), ..Options::default() });
+    let mut window = open(config, [1280.0, 800.0]);
+    window.state_mut().app.play(Recording::shipped().expect("ships"));
+    window.run_ok();
+    // While the engine is still starting: the click is remembered.
+    click(&mut window, "Run");
+    converse(&mut window, &session, |app| app.history().series("reward").len() >= 2);
+    assert!(window.query_by_label_contains("Sample 2 of").is_some());
     session.join();
 }

@@ -149,7 +149,7 @@ pub fn forecast(config: &RunConfig, shape: &FamilyConfig, watched: bool, keyfram
     let logits = NUMBER * 8 * m * t * v;
     let step = activations + logits;
     let mut moments = vec![
-        (Moment::Opening, lasting(&[cache(PASS, config.guidance), scored(PASS), pictures(PASS)])),
+        (Moment::Opening, lasting(&[cache(PASS, config.guidance), scored(PASS)])),
         (
             Moment::Generate,
             lasting(&[
@@ -175,7 +175,7 @@ pub fn forecast(config: &RunConfig, shape: &FamilyConfig, watched: bool, keyfram
         moments.push((Moment::Evaluation, lasting(&evaluation)));
     }
 
-    let mut parts = lasting(&[
+    let stays = lasting(&[
         (Use::Program, PROGRAM),
         (Use::Window, if watched { WINDOW } else { 0 }),
         (Use::Policy, 2 * prior),
@@ -185,12 +185,20 @@ pub fn forecast(config: &RunConfig, shape: &FamilyConfig, watched: bool, keyfram
         (Use::Rewards, rewards),
         (Use::Keyframes, keyframes),
     ]);
+    let later = |part: &Part| matches!(part.what, Use::Policy | Use::Optimiser | Use::Keyframes);
+    let mut moments: Vec<(Moment, Vec<Part>)> = moments
+        .into_iter()
+        .map(|(moment, takes)| {
+            // While a run is opened nothing has been tuned yet.
+            let there = stays.iter().filter(|part| moment != Moment::Opening || !later(part));
+            (moment, there.copied().chain(takes).collect())
+        })
+        .collect();
     let sum = |parts: &[Part]| -> u64 { parts.iter().map(|part| part.bytes).sum() };
-    let stays = sum(&parts);
-    let totals: Vec<(Moment, u64)> = moments.iter().map(|(moment, parts)| (*moment, stays + sum(parts))).collect();
+    let totals: Vec<(Moment, u64)> = moments.iter().map(|(moment, parts)| (*moment, sum(parts))).collect();
     // The opening is always among them, so that there is a fullest one.
     let fullest = (1..totals.len()).fold(0, |best, i| if totals[i].1 > totals[best].1 { i } else { best });
-    parts.extend(moments.swap_remove(fullest).1);
+    let parts = moments.swap_remove(fullest).1;
     let tensors = [
         (Use::Logits, m.max(PASS) * t * v),
         (Use::Activations, m * t * (heads * t).max(h).max(3 * d)),

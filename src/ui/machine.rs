@@ -5,7 +5,7 @@ use eframe::egui::{
 };
 use egui_plot::{AxisHints, HLine, HoverPosition, Line, LineStyle, Plot, PlotPoints};
 
-use super::frames::{BINS, Frames, Pulse};
+use super::frames::{BINS, Frames, Pulse, Trace};
 use super::text::{self, machine as words};
 use super::theme;
 use crate::platform::clock::Stopwatch;
@@ -333,40 +333,6 @@ fn colour(ui: &Ui, index: usize) -> Color32 {
     if index < palette { colour } else { ui.visuals().panel_fill.lerp_to_gamma(colour, 0.5) }
 }
 
-/// Memory over the whole session in few points: when there are too many, every second one goes.
-struct Trace {
-    /// Seconds since the window opened, and bytes.
-    points: Vec<[f64; 2]>,
-    /// Seconds between two points.
-    every: f64,
-}
-
-impl Default for Trace {
-    fn default() -> Self {
-        Self { points: Vec::new(), every: 0.5 }
-    }
-}
-
-impl Trace {
-    /// Most points.
-    const ROOM: usize = 480;
-
-    fn push(&mut self, seconds: f64, bytes: f64) {
-        if self.points.last().is_some_and(|last| seconds - last[0] < self.every) {
-            return;
-        }
-        self.points.push([seconds, bytes]);
-        if self.points.len() >= Self::ROOM {
-            let mut index = 0;
-            self.points.retain(|_| {
-                index += 1;
-                index % 2 == 1
-            });
-            self.every *= 2.0;
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use egui_kittest::{Harness, kittest::Queryable};
@@ -451,13 +417,5 @@ mod tests {
         window.get_by_role_and_label(Role::Button, &line).click();
         window.run_ok();
         assert!(window.state().1);
-    }
-
-    #[test]
-    fn memory_of_a_long_session_stays_in_few_points() {
-        let mut trace = Trace::default();
-        (0..20_000).for_each(|i| trace.push(f64::from(i) * 0.5, f64::from(i)));
-        let (first, last) = (trace.points[0], trace.points[trace.points.len() - 1]);
-        assert!(trace.points.len() < Trace::ROOM && first[0] == 0.0 && last[0] > 9_900.0, "{last:?}");
     }
 }

@@ -251,7 +251,7 @@ mod tests {
                 assert_eq!(tour.is_done(at), noted);
             }
         }
-        let kept = [Deed::Paused, Deed::Stepped(Span::Update), Deed::Saved, Deed::Turned("seed".into())];
+        let kept = [Deed::Paused, Deed::Stepped(Span::Update), Deed::Turned("seed".into())];
         assert!(PAGES.iter().all(|page| kept.iter().all(|deed| !(page.done)(deed))));
     }
 
