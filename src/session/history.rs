@@ -107,14 +107,14 @@ impl History {
         self.knobs.push((update as f64, format!("{name} = {value}")));
     }
 
-    /// Forgets what was measured or turned after `update` updates.
+    /// Forgets what was measured after `update` updates, and what was turned since then.
     pub fn truncate(&mut self, update: u64) {
         let x = update as f64;
         for curve in self.curves.values_mut() {
             curve.truncate(curve.points().partition_point(|p| p[0] <= x));
         }
         self.curves.retain(|_, curve| !curve.points().is_empty());
-        self.knobs.retain(|(at, _)| *at <= x);
+        self.knobs.retain(|(at, _)| *at < x);
         self.update = self.update.min(update);
         self.edition += 1;
     }

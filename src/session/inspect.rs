@@ -1,7 +1,7 @@
 //! Questions about one sample, and their answers: how it was written, why it is pushed, what would have followed
 //! another token, and what other policies make of the same random numbers. Plain data, as all of the protocol.
 
-mod answer;
+pub(in crate::session) mod answer;
 
 use serde::{Deserialize, Serialize};
 

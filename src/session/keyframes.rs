@@ -69,6 +69,11 @@ impl Keyframes {
         self.pin |= midway;
     }
 
+    /// The update at hand cannot be made again exactly: its keyframe is to stay.
+    pub(super) fn pin(&mut self) {
+        self.pin = true;
+    }
+
     /// Updates that have a keyframe.
     pub(super) fn updates(&self) -> Vec<u64> {
         self.frames.keys().copied().collect()

@@ -61,9 +61,17 @@ impl Record {
     pub fn branch(&self, folder: &Path, config: &RunConfig, origin: &Origin, update: u64) -> Result<Self> {
         fs::create_dir_all(folder).with_context(|| folder.display().to_string())?;
         let record = Self { folder: folder.to_owned() };
-        let metrics = fs::read(self.metrics()).with_context(|| self.metrics().display().to_string())?;
-        record.put("metrics.jsonl", &metrics)?;
-        Self::open(folder, config, origin, update)
+        let text = fs::read_to_string(self.metrics()).with_context(|| self.metrics().display().to_string())?;
+        // What was turned after the last update that is kept belongs to the run that was left.
+        let kept = |line: &&str| {
+            let line: Value = serde_json::from_str(line).unwrap_or_default();
+            let at = line["update"].as_u64();
+            at.is_some_and(|at| at <= update && !(at == update && line.get("changed").is_some()))
+        };
+        let lines: String = text.lines().filter(kept).map(|line| format!("{line}\n")).collect();
+        record.put("run.toml", format!("{}{}", origin.comment(), config.to_toml()).as_bytes())?;
+        record.put("metrics.jsonl", lines.as_bytes())?;
+        Ok(record)
     }
 
     /// Folder of the checkpoints.

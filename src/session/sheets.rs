@@ -92,6 +92,11 @@ impl Sheets {
         self.0.iter().find(|sheet| sheet.update == update)
     }
 
+    /// Forgets what was drawn after `update` updates.
+    pub fn truncate(&mut self, update: u64) {
+        self.0.retain(|sheet| sheet.update <= update);
+    }
+
     /// Forgets all.
     pub fn clear(&mut self) {
         self.0.clear();

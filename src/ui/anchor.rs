@@ -31,8 +31,7 @@ pub(super) const ANCHORS: &[&str] = &[
 ];
 
 /// Of these, the panes: the user may have closed them.
-const PANES: &[&str] =
-    &["timeline", "gallery", "settings", "faders", "curves", "feature-space", "inspector", "diagnosis", "log"];
+const PANES: &[&str] = &["gallery", "settings", "faders", "curves", "feature-space", "inspector", "diagnosis", "log"];
 
 /// Seconds from one brightest moment of the outline to the next.
 const PULSE: f64 = 1.2;

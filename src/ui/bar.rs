@@ -40,6 +40,8 @@ pub(super) struct Bar {
     keyframes: Vec<u64>,
     /// The earliest update that can be gone back to.
     earliest: Option<u64>,
+    /// The update that the run is on its way back to.
+    pub(super) going: Option<u64>,
 }
 
 impl Default for Bar {
@@ -62,8 +64,25 @@ impl Default for Bar {
             asks_reset: false,
             keyframes: vec![],
             earliest: None,
+            going: None,
         }
     }
+}
+
+/// Whether keys are for the window as a whole: no text field, menu or dialog has them.
+pub(super) fn listens(ctx: &egui::Context) -> bool {
+    !ctx.egui_wants_keyboard_input() && !egui::Popup::is_any_open(ctx) && ctx.memory(|m| m.top_modal_layer().is_none())
+}
+
+/// Says that the keyboard is with a figure, which wants the arrows only.
+pub(super) fn figure(ctx: &egui::Context, id: Id) {
+    ctx.data_mut(|data| data.insert_temp(Id::unique("figure with the keyboard"), id));
+}
+
+/// Whether the keyboard is with a figure.
+fn is_with_figure(ctx: &egui::Context) -> bool {
+    let figure: Option<Id> = ctx.data(|data| data.get_temp(Id::unique("figure with the keyboard")));
+    figure.is_some() && figure == ctx.memory(|memory| memory.focused())
 }
 
 impl Bar {
@@ -72,6 +91,11 @@ impl Bar {
         self.state = state;
         self.pausing = false;
         self.time_anew();
+    }
+
+    /// Another engine is starting.
+    pub(super) fn renew(&mut self) {
+        *self = Self { span: self.span, total: self.total, update: self.update, ..Self::default() };
     }
 
     /// Takes in which updates are gone back to at once.
@@ -117,9 +141,9 @@ impl Bar {
     /// Draws the buttons and adds what was asked for; `menus` draws those that are not about time.
     pub(super) fn buttons(&mut self, ui: &mut Ui, commands: &mut Vec<Command>, menus: impl FnOnce(&mut Ui)) {
         let press = self.keys(ui);
-        if self.wants_run && self.can_go_on() {
+        if self.wants_run && self.is_ready() {
             self.wants_run = false;
-            commands.push(Command::Run);
+            commands.extend(self.can_go_on().then_some(Command::Run));
         }
         ui.horizontal(|ui| {
             ui.label(RichText::new(text::NAME).heading().strong()).on_hover_text(text::TAGLINE);
@@ -132,9 +156,14 @@ impl Bar {
             }
             self.span(ui, press);
             self.speed(ui, commands);
-            let back = self.button_if(ui, self.can_go_back(), text::BACK, text::BACK_HELP).clicked();
+            let back = ui.add_enabled(self.can_go_back(), Button::new(text::BACK).min_size(vec2(0.0, 28.0)));
+            let nowhere = if self.is_ready() { text::NO_WAY_BACK } else { self.why_disabled() };
+            let back = back.on_hover_text(text::BACK_HELP).on_disabled_hover_text(nowhere).clicked();
             if back || self.can_go_back() && press == Some(Key::ArrowLeft) {
-                commands.push(Command::Rewind(self.update - 1));
+                // On the way back already: one further.
+                let from = self.going.unwrap_or(self.update);
+                self.going = Some(from.saturating_sub(1).max(self.earliest.unwrap_or(0)));
+                commands.extend(self.going.map(Command::Rewind));
             }
             let reset = self.button_if(ui, self.is_ready(), text::RESET, text::RESET_HELP);
             anchor::mark(ui, "reset", reset.rect);
@@ -196,11 +225,20 @@ impl Bar {
 
     /// The shortcut pressed now, where no text field or other widget is listening to the keyboard.
     fn keys(&self, ui: &Ui) -> Option<Key> {
-        if self.asks_reset || ui.ctx().egui_wants_keyboard_input() {
+        let figure = is_with_figure(ui.ctx());
+        if self.asks_reset || !(figure || listens(ui.ctx())) {
             return None;
         }
         let keys = [Key::Space, Key::ArrowRight, Key::ArrowLeft, Key::ArrowUp, Key::ArrowDown, Key::R, Key::E, Key::S];
-        let press = ui.input_mut(|input| keys.into_iter().find(|key| input.consume_key(Modifiers::NONE, *key)));
+        let press = ui.input_mut(|input| {
+            // A key held down is pressed once.
+            let held =
+                |event: &egui::Event| matches!(event, egui::Event::Key { key, repeat: true, .. } if keys.contains(key));
+            input.events.retain(|event| !held(event));
+            let arrow = |key: &Key| [Key::ArrowRight, Key::ArrowLeft, Key::ArrowUp, Key::ArrowDown].contains(key);
+            let mut wanted = keys.into_iter().filter(|key| !(figure && arrow(key)));
+            wanted.find(|key| input.consume_key(Modifiers::NONE, *key))
+        });
         press.filter(|key| self.is_ready() || *key == Key::Space)
     }
 

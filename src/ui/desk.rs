@@ -123,6 +123,19 @@ impl Desk {
         self.tree.make_active(|_, tile| matches!(tile, egui_tiles::Tile::Pane(pane) if *pane == place));
     }
 
+    /// Brings a pane to the front for a reader of the tour: where it would cover the tour, that goes elsewhere.
+    pub(super) fn open_beside_tour(&mut self, place: Place) {
+        let home = |place| self.tile(place).and_then(|tile| self.tree.tiles.parent_of(tile));
+        if home(place).is_some() && home(place) == home(Place::Learn) {
+            let away = if home(place) == home(Place::Curves) { Place::Settings } else { Place::Curves };
+            if let (Some(tour), Some(to)) = (self.tile(Place::Learn), home(away)) {
+                self.tree.move_tile_to_container(tour, to, usize::MAX, false);
+                self.open(Place::Learn);
+            }
+        }
+        self.open(place);
+    }
+
     /// Draws every pane by `draw`, under a tab with its title and what `badge` adds to it.
     pub(super) fn show(
         &mut self,

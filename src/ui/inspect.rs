@@ -47,6 +47,11 @@ pub(super) struct Pane {
 }
 
 impl Pane {
+    /// Forgets the sample; what it knows of the run stays.
+    pub(super) fn clear(&mut self) {
+        *self = Self { update: self.update, ..Self::default() };
+    }
+
     /// Turns to a sample: its update and its place in the batch, group by group.
     pub(super) fn open(&mut self, update: u64, sample: usize) {
         if self.subject == Some((update, sample)) && self.seen.is_some() {
@@ -81,7 +86,9 @@ impl Pane {
                     self.ask(None);
                 }
             }
-            Event::Ready { update, .. } => *self = Self { update: *update, ..Self::default() },
+            Event::Ready { update, .. } | Event::Rewound { update, .. } => {
+                *self = Self { update: *update, ..Self::default() };
+            }
             _ => {}
         }
     }

@@ -6,7 +6,7 @@ use eframe::egui::{
 use egui_plot::{AxisHints, HLine, HoverPosition, Line, LineStyle, Plot, PlotPoints};
 
 use super::frames::{BINS, Frames, Pulse, Trace};
-use super::text::{self, machine as words};
+use super::text::machine as words;
 use super::theme;
 use crate::platform::clock::Stopwatch;
 use crate::platform::memory::{Memory, Meter, size};
@@ -20,6 +20,8 @@ const NARROWEST: f32 = 330.0;
 const CHART: f32 = 88.0;
 /// Height of the forecast's bar, in points.
 const BAR: f32 = 16.0;
+/// Height of a line of small print in a table, in points.
+const ROW: f32 = 15.0;
 /// Seconds for which the button says that the report was copied.
 const COPIED: f64 = 2.0;
 
@@ -100,16 +102,19 @@ impl Pane {
     }
 
     fn header(&mut self, ui: &mut Ui) {
-        ui.horizontal(|ui| {
-            ui.heading(words::TITLE).on_hover_text(words::TITLE_HELP);
-            ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
-                let now = self.clock.seconds();
-                let copied = self.copied.is_some_and(|when| now - when < COPIED);
-                let button = ui.button(if copied { words::COPIED } else { words::COPY });
-                if button.on_hover_text(words::COPY_HELP).clicked() {
-                    ui.ctx().copy_text(self.report());
-                    self.copied = Some(now);
-                }
+        // The button first: in a narrow pane it is the title that gives way.
+        let line = vec2(ui.available_width(), ui.spacing().interact_size.y);
+        ui.allocate_ui_with_layout(line, Layout::right_to_left(Align::Center), |ui| {
+            let now = self.clock.seconds();
+            let copied = self.copied.is_some_and(|when| now - when < COPIED);
+            let button = ui.button(if copied { words::COPIED } else { words::COPY });
+            if button.on_hover_text(words::COPY_HELP).clicked() {
+                ui.ctx().copy_text(self.report());
+                self.copied = Some(now);
+            }
+            ui.with_layout(Layout::left_to_right(Align::Center), |ui| {
+                let title = egui::Label::new(RichText::new(words::TITLE).heading()).truncate();
+                ui.add(title).on_hover_text(words::TITLE_HELP);
             });
         });
     }
@@ -166,9 +171,7 @@ impl Pane {
             .include_x(0.0)
             .include_x(10.0)
             .set_margin_fraction(vec2(0.01, 0.02))
-            .custom_x_axes(vec![
-                marks(AxisHints::new_x(), 40.0..=70.0).formatter(|mark, _| text::duration(mark.value.max(0.0))),
-            ])
+            .custom_x_axes(vec![marks(AxisHints::new_x(), 40.0..=70.0).formatter(|mark, _| words::passed(mark.value))])
             .custom_y_axes(vec![
                 marks(AxisHints::new_y(), 14.0..=22.0)
                     .formatter(|mark, _| size(mark.value.max(0.0) as u64))
@@ -284,16 +287,19 @@ impl Pane {
 fn card(ui: &mut Ui, title: &str, help: &str, content: impl FnOnce(&mut Ui)) {
     theme::card(ui).show(ui, |ui| {
         ui.set_width(ui.available_width());
-        ui.spacing_mut().item_spacing = vec2(8.0, 4.0);
-        ui.strong(title).on_hover_text(help);
-        content(ui);
+        // Columns justify what they hold; sentences are easier to read ragged.
+        ui.with_layout(Layout::top_down(Align::Min), |ui| {
+            ui.spacing_mut().item_spacing = vec2(8.0, 4.0);
+            ui.strong(title).on_hover_text(help);
+            content(ui);
+        });
     });
 }
 
 /// Names at the left, values at the right; long values break.
 fn table(ui: &mut Ui, id: &str, rows: &[(&str, String)]) {
     let width = ui.available_width();
-    egui::Grid::new(id).num_columns(2).spacing([12.0, 3.0]).show(ui, |ui| {
+    egui::Grid::new(id).num_columns(2).spacing([12.0, 3.0]).min_row_height(ROW).show(ui, |ui| {
         for (name, value) in rows {
             ui.label(RichText::new(*name).small().weak());
             // The names take what they need; a value gets at least half of the card.
@@ -309,10 +315,11 @@ fn table(ui: &mut Ui, id: &str, rows: &[(&str, String)]) {
 /// What the colours of the bar mean, with sizes.
 fn parts(ui: &mut Ui, forecast: &Forecast) {
     let columns = ((ui.available_width() / 165.0) as usize).clamp(1, 3);
-    egui::Grid::new("parts").num_columns(columns).spacing([14.0, 2.0]).show(ui, |ui| {
+    egui::Grid::new("parts").num_columns(columns).spacing([14.0, 2.0]).min_row_height(ROW).show(ui, |ui| {
         for (index, part) in forecast.parts.iter().enumerate() {
             let (name, help) = words::part(part.what);
             let cell = ui.horizontal(|ui| {
+                ui.spacing_mut().interact_size.y = ROW;
                 let (swatch, _) = ui.allocate_exact_size(vec2(9.0, 9.0), Sense::hover());
                 ui.painter().rect_filled(swatch, 2, colour(ui, index));
                 ui.label(RichText::new(name).small());
@@ -417,5 +424,41 @@ mod tests {
         window.get_by_role_and_label(Role::Button, &line).click();
         window.run_ok();
         assert!(window.state().1);
+    }
+
+    #[test]
+    fn zz_pictures() {
+        for (name, size, dark) in [("narrow", [240.0, 1100.0], true), ("wide", [900.0, 500.0], false)] {
+            let mut p = pane();
+            p.machine = Some(Machine::of(
+                &crate::gpu::choose("lavapipe").unwrap_or_else(|_| crate::gpu::choose("cpu").unwrap()),
+                true,
+            ));
+            let c = crate::config::RunConfig::default();
+            p.forecast = Some(crate::session::forecast::forecast(
+                &c,
+                &crate::model::family::FamilyConfig::small(),
+                true,
+                200_000_000,
+            ));
+            for i in 0..200 {
+                p.frame(0.003 + 0.0002 * (i % 60) as f32);
+                p.trace.push(i as f64, 3e8 + 5e6 * ((i * 7) % 40) as f64);
+            }
+            let theme = if dark { egui::Theme::Dark } else { egui::Theme::Light };
+            let mut w =
+                Harness::builder().with_size(size).with_theme(theme).with_context_setup(theme::apply).build_ui_state(
+                    |ui, p: &mut Pane| {
+                        let fill = theme::panel(ui, 12, 10);
+                        fill.show(ui, |ui| {
+                            p.corner(ui);
+                            p.show(ui)
+                        });
+                    },
+                    p,
+                );
+            w.run_ok();
+            w.render().unwrap().save(format!("/tmp/machine-measure/{name}.png")).unwrap();
+        }
     }
 }

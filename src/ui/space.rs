@@ -10,12 +10,12 @@ mod view;
 use std::collections::BTreeMap;
 
 use eframe::egui::{
-    self, EventFilter, Key, Modifiers, Pos2, Rect, Response, RichText, Sense, Stroke, StrokeKind, TextStyle, Ui, Vec2,
-    WidgetInfo, accesskit::Role, pos2, vec2,
+    self, EventFilter, Key, Modifiers, PointerButton, Pos2, Rect, Response, RichText, Sense, Stroke, StrokeKind,
+    TextStyle, Ui, Vec2, WidgetInfo, accesskit::Role, pos2, vec2,
 };
 
 use super::text::space as text;
-use super::theme;
+use super::{bar, theme};
 use crate::session::{Ellipse, Gallery};
 use batch::Batch;
 use draw::{Look, Name};
@@ -75,7 +75,6 @@ impl Pane {
 
     /// Draws the pane. `selected` is the sample that is selected or pointed at elsewhere, of `gallery`.
     pub(super) fn show(&mut self, ui: &mut Ui, gallery: &Gallery, selected: Option<Spot>) -> Touched {
-        self.take(gallery);
         // While the next batch is being written, the samples here are not those that are shown elsewhere.
         let same = gallery.space.is_some();
         let selected = selected.filter(|spot| Some(*spot) != self.reported);
@@ -93,7 +92,8 @@ impl Pane {
         touched
     }
 
-    fn take(&mut self, gallery: &Gallery) {
+    /// Takes in what is shown now: also while the pane is hidden, so that the model's way is whole.
+    pub(super) fn take(&mut self, gallery: &Gallery) {
         let known = self.batch.as_ref().map(|batch| &batch.space);
         if gallery.space.is_none() || gallery.space.as_ref() == known {
             return;
@@ -171,7 +171,8 @@ impl Pane {
         let pointer = response.hover_pos().filter(|at| inner.contains(*at) && !self.keyed);
         let hovered = pointer.and_then(under);
         let mut touched = Touched { hovered: hovered.map(|i| batch.spots[i]), ..Touched::default() };
-        if response.clicked() {
+        if response.clicked_by(PointerButton::Primary) {
+            bar::figure(ui.ctx(), response.id);
             response.request_focus();
             touched.clicked = touched.hovered;
             touched.cleared = hovered.is_none();

@@ -1,7 +1,7 @@
 //! The timeline: how far the run is, where knobs were turned, and the way back to any earlier update.
 
 use eframe::egui::{
-    Color32, CursorIcon, Id, Key, Rect, Sense, StrokeKind, Ui, WidgetInfo, accesskit::Role, pos2, vec2,
+    Color32, CursorIcon, EventFilter, Id, Key, Rect, Sense, StrokeKind, Ui, WidgetInfo, accesskit::Role, pos2, vec2,
 };
 
 use super::{anchor, text, theme};
@@ -51,6 +51,8 @@ impl Timeline<'_> {
                 chosen = wanted.take().filter(|to| *to < self.update);
             }
             if response.has_focus() {
+                let arrows = EventFilter { horizontal_arrows: true, ..EventFilter::default() };
+                ui.memory_mut(|memory| memory.set_focus_lock_filter(response.id, arrows));
                 let (back, on, go) = ui.input(|i| {
                     (i.key_pressed(Key::ArrowLeft), i.key_pressed(Key::ArrowRight), i.key_pressed(Key::Enter))
                 });

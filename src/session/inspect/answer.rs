@@ -37,6 +37,8 @@ pub(in crate::session) struct Inspector {
 }
 
 struct Written {
+    /// Updates that the policy had made which wrote it.
+    policy: u64,
     update: u64,
     sample: usize,
     prefix: Vec<u32>,
@@ -54,7 +56,8 @@ impl Studio {
     /// kept in memory.
     ///
     /// # Errors
-    /// Where the sample is not known (any more), the question does not fit it, or the device fails. The run is untouched in every case.
+    /// Where the sample is not known (any more), the question does not fit it, or the device fails. The run is untouched
+    /// in every case.
     pub(in crate::session) async fn inspect(
         &mut self,
         question: &Question,
@@ -139,7 +142,7 @@ impl Studio {
         // What the trainer has is the newer: another run of the same update may have taken the first one's place.
         let found = self.trainer.specimen(update, sample).or(before);
         let Some(mut specimen) = found else {
-            let newest = self.trainer.scored_update().unwrap_or(0);
+            let newest = self.trainer.scored_update().unwrap_or(self.trainer.update());
             anyhow::ensure!(update <= newest, "these pictures are still being written and scored");
             anyhow::ensure!(update == newest, "the pictures of update {update} have given way to newer ones");
             anyhow::bail!("update {update} has no sample {sample}, counted from 0");
@@ -156,13 +159,14 @@ impl Studio {
     /// The tokens after the question's prefix; those of the last such question are kept.
     async fn write_on(&mut self, question: &Question, specimen: &Specimen) -> Result<Vec<u32>> {
         let Question { update, sample, prefix, .. } = question.clone();
+        let policy = self.trainer.update();
         if let Some(last) = &self.inspector.written
-            && (last.update, last.sample, &last.prefix) == (update, sample, &prefix)
+            && (last.policy, last.update, last.sample, &last.prefix) == (policy, update, sample, &prefix)
         {
             return Ok(last.tokens.clone());
         }
         let tokens = self.trainer.write_again(self.trainer.policy(), specimen, &prefix).await?;
-        self.inspector.written = Some(Written { update, sample, prefix, tokens: tokens.clone() });
+        self.inspector.written = Some(Written { policy, update, sample, prefix, tokens: tokens.clone() });
         Ok(tokens)
     }
 

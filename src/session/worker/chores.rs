@@ -29,6 +29,10 @@ impl Engine {
         while !self.studio.trainer.at_boundary() {
             let update = self.studio.trainer.update() + 1;
             if let Outcome::Update(metrics) = pollster::block_on(self.studio.trainer.advance())?.outcome {
+                if let Pace::Replaying(_) = self.pace {
+                    self.studio.scene.commit(); // it has been completed before
+                    continue;
+                }
                 self.complete(update, metrics)?;
                 if matches!(self.pace, Pace::Step(_)) {
                     self.pace = Pace::Waiting; // the step that was asked for ends here
@@ -174,6 +178,9 @@ impl Engine {
     }
 
     pub(super) fn close(&mut self) -> Result<()> {
+        if let Pace::Replaying(_) = self.pace {
+            return Ok(()); // the run that was left has been saved, and the other has not begun
+        }
         self.finish_update()?;
         // Whoever asked for a run can go on with it from its very start; a window that was only opened leaves nothing.
         if self.studio.trainer.update() == 0 && self.options.watched {

@@ -70,7 +70,6 @@ pub(super) struct Engine {
     outbox: Sender<Event>,
     painter: Painter,
     pace: Pace,
-    finished: bool,
     /// A face looks on, and has not seen yet what the model draws before this session's first update.
     sheet_due: bool,
     last_preview: Stopwatch,
@@ -99,7 +98,8 @@ impl Engine {
         }
         let machine = Machine::of(&chosen, window);
         let _ = outbox.send(Event::Machine(Box::new(machine.clone())));
-        let gate = Gate { machine, watched: options.watched, keyframes: 0, outbox: outbox.clone() };
+        let keyframes = if options.watched { options.keyframe_bytes as u64 } else { 0 };
+        let gate = Gate { machine, watched: options.watched, keyframes, outbox: outbox.clone() };
         let studio = pollster::block_on(Studio::open_if(&options, &chosen.device, |c, begun| gate.open(c, begun)))?;
         let record = match &options.out {
             Some(out) => Some(Record::open(out, studio.trainer.config(), &studio.origin, studio.trainer.update())?),
@@ -122,7 +122,6 @@ impl Engine {
             outbox,
             painter,
             pace,
-            finished: false,
             last_preview: Stopwatch::start(),
             started,
         };
@@ -176,7 +175,7 @@ impl Engine {
         loop {
             let next = match self.next_command() {
                 Some(command) if matches!(self.pace, Pace::Replaying(_)) && !matches!(command, Command::Quit) => {
-                    self.defer(command);
+                    self.defer(command)?;
                     continue;
                 }
                 next => next,
@@ -200,7 +199,7 @@ impl Engine {
         let patience = match self.pace {
             Pace::Waiting => Duration::from_secs(3600),
             Pace::Replaying(_) => Duration::ZERO,
-            _ => Duration::from_secs_f64(self.time.delay),
+            _ => Duration::from_secs_f64(self.time.rest()),
         };
         match self.inbox.recv_timeout(patience) {
             Ok(command) => Some(command),
@@ -232,8 +231,8 @@ impl Engine {
         let config = self.studio.trainer.config().clone();
         // A resumed run has its pictures and networks from its checkpoint.
         let (data, weights) = (self.studio.origin.data.clone(), self.studio.origin.weights.clone());
-        let options = self.options.clone();
-        self.options = Options { config, data, weights, resume: false, checkpoint: None, ..options };
+        let before = self.options.clone();
+        self.options = Options { config, data, weights, resume: false, checkpoint: None, ..before.clone() };
         if let Some(record) = &self.record
             && self.studio.trainer.update() > 0
         {
@@ -241,13 +240,23 @@ impl Engine {
             self.save()?;
             self.summarise()?;
         }
+        // Not both in memory at once.
+        self.time.keyframes = Keyframes::new(self.options.keyframe_bytes);
         let admit = |config: &RunConfig, begun| self.gate.open(config, begun);
-        self.studio = pollster::block_on(Studio::open_if(&self.options, &self.device, admit))?;
+        match pollster::block_on(Studio::open_if(&self.options, &self.device, admit)) {
+            Ok(studio) => self.studio = studio,
+            Err(error) => {
+                self.options = before;
+                self.say(Event::Warning(format!("the run goes on as it was: {error:#}")));
+                self.keep_frame()?;
+                self.go(Pace::Waiting);
+                return Ok(());
+            }
+        }
         if let Some(out) = &self.options.out {
             self.record = Some(Record::open(out, self.studio.trainer.config(), &self.studio.origin, 0)?);
         }
         self.started = Stopwatch::start();
-        self.time.keyframes = Keyframes::new(self.options.keyframe_bytes);
         self.sheet_due = self.options.watched;
         self.announce();
         self.keep_frame()?;
@@ -262,12 +271,14 @@ impl Engine {
 
     fn tell_state(&mut self) {
         let trainer = &self.studio.trainer;
-        self.finished = trainer.update() >= trainer.config().updates;
-        if self.finished && self.pace != Pace::Waiting {
+        // On the way back the settings may be those of a run that was to be shorter.
+        let replaying = matches!(self.pace, Pace::Replaying(_));
+        let finished = !replaying && trainer.update() >= trainer.config().updates;
+        if finished {
             self.pace = Pace::Waiting;
         }
         self.say(Event::State(match self.pace {
-            _ if self.finished => State::Finished,
+            _ if finished => State::Finished,
             Pace::Waiting => State::Paused,
             _ => State::Running,
         }));
@@ -311,11 +322,19 @@ impl Engine {
         if std::mem::take(&mut self.sheet_due) && self.studio.trainer.config().sample_every > 0 {
             self.sheet()?;
         }
+        if matches!(self.pace, Pace::Replaying(_)) && !self.studio.trainer.is_midway() {
+            self.replay_turns()?;
+        }
         let update = self.studio.trainer.update() + 1;
         let one_by_one = matches!(self.pace, Pace::Step(Span::Image));
         self.studio.trainer.set_together(one_by_one.then_some(1));
         let advance = pollster::block_on(self.studio.trainer.advance())?;
         let Advance { phase, done, .. } = advance;
+        self.time.worked = Stopwatch::start();
+        if one_by_one && phase == Phase::Generate {
+            // Written together these pictures are the same but for rounding: not exactly enough to be made again.
+            self.time.keyframes.pin();
+        }
         self.say(Event::Progress { update, phase, done: done.0, total: done.1 });
         let closely = matches!(self.pace, Pace::Step(Span::Token | Span::Image)) || self.time.delay > 0.0;
         if phase == Phase::Generate && (closely || self.last_preview.seconds() > PREVIEW_SECONDS) {

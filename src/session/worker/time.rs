@@ -4,9 +4,11 @@ use std::collections::VecDeque;
 
 use anyhow::Result;
 
+use super::super::inspect::answer::Inspector;
 use super::super::keyframes::{Keyframes, Moment};
 use super::super::protocol::{Command, Event, Phase, Span};
 use super::{Engine, Pace};
+use crate::platform::clock::Stopwatch;
 use crate::platform::files::unused_folder;
 use crate::rl::trainer::{Advance, Outcome};
 
@@ -18,6 +20,8 @@ pub(super) struct Time {
     pub(super) keyframes: Keyframes,
     /// Seconds to wait after each piece of work.
     pub(super) delay: f64,
+    /// Since the last piece of work.
+    pub(super) worked: Stopwatch,
     /// Commands that came while updates were being made again.
     deferred: VecDeque<Command>,
 }
@@ -25,7 +29,17 @@ pub(super) struct Time {
 impl Time {
     /// Full speed, and memory for so many bytes of keyframes.
     pub(super) fn new(keyframe_bytes: usize) -> Self {
-        Self { keyframes: Keyframes::new(keyframe_bytes), delay: 0.0, deferred: VecDeque::new() }
+        Self {
+            keyframes: Keyframes::new(keyframe_bytes),
+            delay: 0.0,
+            worked: Stopwatch::start(),
+            deferred: VecDeque::new(),
+        }
+    }
+
+    /// Seconds of slow motion left after the last piece of work.
+    pub(super) fn rest(&self) -> f64 {
+        (self.delay - self.worked.seconds()).max(0.0)
     }
 
     /// The next command that had to wait.
@@ -50,12 +64,12 @@ pub(super) fn ends(span: Span, advance: &Advance) -> bool {
 impl Engine {
     /// Slow motion from now on.
     pub(super) fn slow(&mut self, delay: f64) {
-        self.time.delay = if delay.is_finite() { delay.clamp(0.0, SLOWEST) } else { 0.0 };
+        self.time.delay = if delay.is_nan() { 0.0 } else { delay.clamp(0.0, SLOWEST) };
     }
 
     /// Keeps the state after the update just made, where somebody looks on who may want it back.
     pub(super) fn keep_frame(&mut self) -> Result<()> {
-        if self.options.watched {
+        if self.options.watched && self.options.keyframe_bytes > 0 {
             let trainer = &self.studio.trainer;
             let (config, state, average) = (trainer.config().clone(), trainer.state()?, self.studio.scene.average());
             self.time.keyframes.keep(Moment { config, state, average });
@@ -64,43 +78,38 @@ impl Engine {
         Ok(())
     }
 
-    /// Goes back to the state after `to` updates. The run so far stays in its folder; it goes on in another.
+    /// Goes back to the state after `to` updates. The run so far is saved in its folder; it goes on in another.
     pub(super) fn rewind(&mut self, to: u64) -> Result<()> {
         self.finish_update()?;
         let trainer = &self.studio.trainer;
-        let Moment { config, state, average } = match self.time.keyframes.before(to) {
-            Some(found) if to <= trainer.update() => found,
-            _ => {
-                let why = format!("there is no way back to update {to}: it was not made while the window was open");
-                self.say(Event::Warning(why));
-                return Ok(());
-            }
+        let Some(Moment { config, state, average }) = self.time.keyframes.before(to).filter(|_| to < trainer.update())
+        else {
+            let now = trainer.update();
+            self.say(Event::Warning(match to < now {
+                true => format!("there is no way back to update {to}: it was not made while the window was open"),
+                false => format!("there is no way back to update {to}: the run is at update {now}"),
+            }));
+            return Ok(());
         };
-        if to < trainer.update() && self.record.is_some() {
+        if self.record.is_some() {
             self.save()?;
             self.summarise()?;
-            if let Some(record) = &self.record {
-                let folder = unused_folder(record.folder());
-                self.record = Some(record.branch(&folder, &config, &self.studio.origin, to)?);
-                self.options.out = Some(folder);
-            }
         }
         self.studio.trainer.set_config(config);
         self.studio.trainer.restore(state)?;
         self.studio.scene.restore(average);
+        self.studio.inspector = Inspector::default();
         self.go(Pace::Replaying(to));
-        if self.studio.trainer.update() < to {
-            let from = self.studio.trainer.update() + 1;
-            self.say(Event::Notice(format!("going back to update {to}: making updates {from} to {to} again")));
-            self.replay_turns()?;
-        } else {
-            self.arrive(to);
+        let at = self.studio.trainer.update();
+        if at < to {
+            self.say(Event::Notice(format!("going back to update {to}: making updates {} to {to} again", at + 1)));
+            return Ok(());
         }
-        Ok(())
+        self.arrive()
     }
 
-    /// Turns what was turned before the next update, as it was then.
-    fn replay_turns(&mut self) -> Result<()> {
+    /// Before an update is made again: turns what was turned before it, as it was then.
+    pub(super) fn replay_turns(&mut self) -> Result<()> {
         let mut config = self.studio.trainer.config().clone();
         for turn in self.time.keyframes.turns(self.studio.trainer.update()) {
             config.set(&turn.name, &turn.value)?;
@@ -112,33 +121,40 @@ impl Engine {
     /// An update has been made again.
     pub(super) fn replayed(&mut self, to: u64) -> Result<()> {
         self.studio.scene.commit();
-        if self.studio.trainer.update() < to {
-            return self.replay_turns();
+        if self.studio.trainer.update() < to { Ok(()) } else { self.arrive() }
+    }
+
+    /// Back where the run was to go back to: from here on it is another.
+    fn arrive(&mut self) -> Result<()> {
+        let (config, update) = (self.studio.trainer.config().clone(), self.studio.trainer.update());
+        self.time.keyframes.forget_after(update);
+        self.go(Pace::Waiting);
+        if let Some(record) = &self.record {
+            let folder = unused_folder(record.folder());
+            self.record = Some(record.branch(&folder, &config, &self.studio.origin, update)?);
+            self.options.out = Some(folder);
+            self.save()?;
         }
-        self.arrive(self.studio.trainer.update());
+        let folder = self.record.as_ref().map(|record| record.folder().to_owned());
+        self.say(Event::Rewound { update, folder, config: Box::new(config) });
+        self.say(Event::Keyframes(self.time.keyframes.updates()));
         Ok(())
     }
 
-    fn arrive(&mut self, update: u64) {
-        self.time.keyframes.forget_after(update);
-        self.go(Pace::Waiting);
-        let folder = self.record.as_ref().map(|record| record.folder().to_owned());
-        self.say(Event::Rewound { update, folder, config: Box::new(self.studio.trainer.config().clone()) });
-        self.say(Event::Keyframes(self.time.keyframes.updates()));
-    }
-
     /// Commands while updates are made again: a pause stops after the one at hand, others wait.
-    pub(super) fn defer(&mut self, command: Command) {
+    pub(super) fn defer(&mut self, command: Command) -> Result<()> {
         match command {
             Command::Pause => {
+                // What was to run after the way back is not to run any more.
+                self.time.deferred.retain(|command| !matches!(command, Command::Run | Command::Step(_)));
                 let trainer = &self.studio.trainer;
-                let to = trainer.update() + u64::from(trainer.is_midway());
-                self.pace = Pace::Replaying(to);
                 if !trainer.is_midway() {
-                    self.arrive(to);
+                    return self.arrive();
                 }
+                self.pace = Pace::Replaying(trainer.update() + 1);
             }
             other => self.time.deferred.push_back(other),
         }
+        Ok(())
     }
 }

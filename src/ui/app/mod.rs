@@ -112,9 +112,17 @@ impl App {
     fn stop_playing(&mut self) {
         if self.recorded.take().is_some() {
             self.curves.clear();
-            self.gallery.clear();
-            self.space.clear();
+            self.findings.clear();
+            self.forget_pictures();
         }
+    }
+
+    /// Nothing that was shown is there any more.
+    fn forget_pictures(&mut self) {
+        self.gallery.clear();
+        self.space.clear();
+        self.inspect.clear();
+        (self.selected, self.pointed) = (None, None);
     }
 
     /// What is to be remembered until the next start.
@@ -126,8 +134,7 @@ impl App {
     pub fn restarts(&mut self) -> Option<Restart> {
         std::mem::take(&mut self.restart).then(|| {
             self.log.failure = None;
-            (self.bar.failed, self.bar.device) = (false, String::new());
-            self.bar.set_state(State::Loading);
+            self.bar.renew();
             Restart { config: self.controls.config().clone(), begun: self.begun.take() }
         })
     }
@@ -158,6 +165,7 @@ impl App {
     /// Takes newer pictures.
     pub fn pictures(&mut self, newer: impl Into<Exhibit>) {
         self.gallery.replace(newer);
+        self.space.take(self.gallery.gallery());
     }
 
     /// Brings a pane to the front, by its title; the inspector with a picture in it.
@@ -198,7 +206,10 @@ impl App {
                 | Event::Rewound { .. }
                 | Event::Ready { .. }
         );
-        let at = self.bar.update;
+        let at = match &event {
+            Event::Ready { update, .. } | Event::Rewound { update, .. } | Event::Update { update, .. } => *update,
+            _ => self.bar.update,
+        };
         let mut say = |weight, line| self.log.say(at, weight, line);
         match event {
             Event::Ready { device, model, config, update, folder, .. } => {
@@ -227,9 +238,10 @@ impl App {
                 say(Weight::Notice, text::rewound(update, folder.as_deref()));
                 self.begun = Some(folder);
                 self.controls.replace(*config);
-                self.gallery.clear();
-                self.space.clear();
+                self.forget_pictures();
                 self.curves.history.truncate(update);
+                self.sheets.truncate(update);
+                self.bar.going = None;
                 (self.bar.total, self.bar.update) = (self.controls.count("updates"), update);
                 self.bar.phase = None;
                 self.bar.time_anew();
@@ -247,7 +259,7 @@ impl App {
                 self.bar.failed = true;
             }
         }
-        if measured {
+        if measured && self.recorded.is_none() {
             self.findings = diagnose(&self.curves.history, self.controls.config());
         }
     }
@@ -267,8 +279,7 @@ impl App {
         if self.recorded.is_none() || update > 0 {
             self.recorded = None;
             self.curves.clear();
-            self.gallery.clear();
-            self.space.clear();
+            self.forget_pictures();
         }
         self.sheets.clear();
         self.log.failure = None;

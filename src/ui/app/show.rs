@@ -9,7 +9,7 @@ use crate::ui::desk::{Desk, Place};
 use crate::ui::files::{self, FileWish};
 use crate::ui::log::Weight;
 use crate::ui::tour::Deed;
-use crate::ui::{anchor, compare, diagnosis, gallery, inspect, mix, text, theme};
+use crate::ui::{anchor, bar, compare, diagnosis, gallery, mix, text, theme};
 
 /// What the user pointed at or asked for in the panes of one frame.
 #[derive(Default)]
@@ -28,6 +28,8 @@ struct Wishes {
     picked: Option<(usize, usize)>,
     /// A pane to bring to the front.
     opens: Option<Place>,
+    /// A pane that the tour speaks of.
+    teaches: Option<Place>,
 }
 
 impl App {
@@ -46,7 +48,7 @@ impl App {
 
     /// Does what concerns the window alone; what concerns the engine is returned.
     fn fulfil(&mut self, wishes: Wishes) -> Vec<Command> {
-        let Wishes { mut commands, mut preset, deeds, files, sought, pointed, picked, opens } = wishes;
+        let Wishes { mut commands, mut preset, deeds, files, sought, pointed, picked, opens, teaches } = wishes;
         deeds.iter().chain(&commands.iter().filter_map(deed_of).collect::<Vec<_>>()).for_each(|d| self.learn.note(d));
         commands.append(&mut preset);
         self.pointed = pointed;
@@ -59,6 +61,9 @@ impl App {
         }
         if let Some(place) = opens {
             self.desk.open(place);
+        }
+        if let Some(place) = teaches {
+            self.desk.open_beside_tour(place);
         }
         for wish in files {
             match wish {
@@ -77,11 +82,9 @@ impl App {
         if commands.iter().any(|command| matches!(command, Command::Reset)) {
             self.recorded = None;
             self.curves.clear();
-            self.gallery.clear();
-            self.space.clear();
             self.sheets.clear();
             self.findings.clear();
-            self.inspect = inspect::Pane::default();
+            self.forget_pictures();
         }
         if self.bar.failed {
             commands.clear(); // nobody listens
@@ -100,6 +103,11 @@ impl App {
 
     /// Opens a sample of the gallery in the inspector.
     pub(super) fn look_at(&mut self, (group, sample): (usize, usize)) {
+        if self.recorded.is_some() {
+            self.log.say(self.bar.update, Weight::Notice, text::RECORDED_PICTURE.into());
+            self.desk.open(Place::Log);
+            return;
+        }
         self.selected = Some((group, sample));
         let gallery = self.gallery.gallery();
         let before: usize = gallery.groups.iter().take(group).map(|group| group.samples.len()).sum();
@@ -187,7 +195,7 @@ impl App {
                         mix::show(ui, controls, gallery.gallery(), gallery.what_if(), &mut wishes.commands);
                     });
                 }
-                Place::Learn => wishes.opens = learn.show(ui).and_then(Place::by_anchor).or(wishes.opens),
+                Place::Learn => wishes.teaches = learn.show(ui).and_then(Place::by_anchor),
                 Place::Rollouts => {
                     if let Some(recorded) = recorded {
                         theme::card(ui).show(ui, |ui| ui.add(Label::new(recorded.as_str()).wrap()));
@@ -223,12 +231,13 @@ impl App {
                     }
                 }
                 Place::Diagnosis => {
-                    for wish in diagnosis.show(ui, findings, &curves.history, controls.config()) {
-                        wishes.commands.push(match wish {
-                            diagnosis::Wish::Set { name, value } => Command::Set { name, value },
-                            diagnosis::Wish::Rewind(update) => Command::Rewind(update),
-                        });
-                    }
+                    let asked = ui.add_enabled_ui(bar.is_ready(), |ui| {
+                        diagnosis.show(ui, findings, &curves.history, controls.config())
+                    });
+                    wishes.commands.extend(asked.inner.into_iter().map(|wish| match wish {
+                        diagnosis::Wish::Set { name, value } => Command::Set { name, value },
+                        diagnosis::Wish::Rewind(update) => Command::Rewind(update),
+                    }));
                 }
             }
         });
@@ -236,7 +245,7 @@ impl App {
 
     /// Keys for the window itself.
     fn shortcuts(&mut self, ui: &mut Ui) {
-        if ui.ctx().egui_wants_keyboard_input() {
+        if !bar::listens(ui.ctx()) {
             return;
         }
         const DIGITS: [Key; 9] =

@@ -7,7 +7,7 @@ use eframe::egui::{
     Ui, Vec2, WidgetInfo, accesskit::Role, vec2,
 };
 
-use super::super::{text, theme};
+use super::super::{bar, text, theme};
 use super::film::{Film, WHOLE, fit, on_grid};
 use super::overlay::{Overlay, Scale};
 use crate::session::Inspection;
@@ -164,6 +164,7 @@ impl Canvas {
             if response.clicked() {
                 self.selected = Some(position);
                 base.request_focus();
+                bar::figure(ui.ctx(), base.id);
             }
             if response.hovered() {
                 self.hovered = Some(position);

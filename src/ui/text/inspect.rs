@@ -48,8 +48,8 @@ pub(in crate::ui) const TOTAL: &str = "In the loss, together";
 pub(in crate::ui) const TOTAL_HELP: &str = "Instance advantage plus Lambda fid times the distribution advantage: what every \
     token of this sample is pushed with, up or down.";
 pub(in crate::ui) const SEQUENCE: &str = "Ratio of the picture";
-pub(in crate::ui) const SEQUENCE_HELP: &str = "How much likelier the policy of now finds this picture than the one that its \
-    update began with: the exponential of the mean difference of the tokens' log-probabilities.";
+pub(in crate::ui) const SEQUENCE_HELP: &str = "How much likelier, per token on average, the policy of now finds this picture than the one \
+    that its update began with: the exponential of the mean difference of the tokens' log-probabilities.";
 
 pub(in crate::ui) const NEAREST: &str = "Nearest training picture";
 pub(in crate::ui) const NEAREST_HELP: &str = "The training picture that looks most like this one. If they are the same, the \

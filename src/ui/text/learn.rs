@@ -34,8 +34,8 @@ pub(in crate::ui) const FIRST_HELP: &str = "This is the first page.";
 pub(in crate::ui) const WATCH: Words = Words {
     title: "What you see",
     body: "An image model draws small pictures, 32 by 32 pixels, of hearts, birds, boats and the like. Artune scores \
-        every picture and then changes the model a little, so that what scored well becomes more likely. Nothing here \
-        is played back: the model that ships with this program learns while you watch.",
+        every picture and then changes the model a little, so that what scored well becomes more likely. What you see \
+        at first is a recording; press Run, and the model that ships with this program learns while you watch.",
     ask: "Press Run, or the space bar.",
 };
 
@@ -162,10 +162,10 @@ pub(in crate::ui) const COLLAPSE: Words = Words {
 
 pub(in crate::ui) const REWIND: Words = Words {
     title: "Diagnose, then rewind",
-    body: "The diagnosis pane reads the curves for you and says what looks wrong. You need not begin again: a \
-        checkpoint, the whole state of the run, is written every 10 updates. Go back to one from before the trouble, \
-        turn a knob, and go on from there.",
-    ask: "Go back to an earlier checkpoint in the timeline.",
+    body: "The diagnosis pane reads the curves for you and says what looks wrong. You need not begin again: the \
+        window can go back to any update that it has made. Go back to one from before the trouble, turn a knob, and go \
+        on from there; what came after stays in its folder.",
+    ask: "Drag the timeline back and let go, or press Back.",
 };
 
 pub(in crate::ui) const COMPARE: Words = Words {
@@ -187,8 +187,8 @@ pub(in crate::ui) const HONEST: Words = Words {
 pub(in crate::ui) const AHEAD: Words = Words {
     title: "What to try next",
     body: "Give symmetry a weight, or brightness a negative one, and see what the model finds. Try the presets \
-        distribution-only and paper. Tune on pictures of your own with “artune tune --data DIR”, and set runs side by \
-        side with “artune compare”. Keep this tuning first.",
+        distribution-only and paper. Drop a folder of your own pictures on the window, and set runs side by \
+        side in the pane Compare. Keep this tuning first.",
     ask: "Press Save: it writes a checkpoint into the run folder.",
 };
 
@@ -202,7 +202,6 @@ pub(in crate::ui) fn pane(name: &str) -> &'static str {
         "feature-space" => "Feature space",
         "inspector" => "Inspector",
         "diagnosis" => "Diagnosis",
-        "timeline" => "Timeline",
         _ => "Log",
     }
 }

@@ -45,6 +45,8 @@ pub(super) const WILL_RUN: &str = "Runs at once when the engine has started. Pre
 pub(super) const BACK: &str = "Back";
 pub(super) const BACK_HELP: &str =
     "Go back by one update, exactly. What came after stays in its run folder. Key: left arrow.";
+pub(super) const NO_WAY_BACK: &str = "There is no earlier update that was made in this window.";
+pub(super) const RECORDED_PICTURE: &str = "These pictures are recorded: press Run, then click one of your own.";
 pub(super) const TIMELINE: &str = "Timeline: go back to an update";
 pub(super) const TIMELINE_HELP: &str = "Drag back and let go to rewind: the model, the settings and the curves are then as \
     they were. Dots mark updates that are reached at once; others are made again from the dot before. Ticks mark turned \
