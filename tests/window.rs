@@ -7,8 +7,8 @@ use artune::session::recording::Recording;
 use artune::session::{self, Command, Event, Gallery, Group, Options, Phase, Sample, Session, Span, State, whatif};
 use artune::ui::{App, Remembered, theme};
 use eframe::egui::{self, accesskit::Role};
-use egui_kittest::Harness;
 use egui_kittest::kittest::{NodeT, Queryable};
+use egui_kittest::{Harness, SnapshotOptions};
 
 /// A window and what it asked for.
 struct Stage {
@@ -180,6 +180,28 @@ fn the_window_is_drawn_on_whatever_adapter_there_is() {
     // The scripted pictures run through hundreds of colours: a window without them has a few dozen.
     let colours: std::collections::BTreeSet<[u8; 4]> = image.pixels().map(|p| p.0).collect();
     assert!(colours.len() > 500, "only {} colours", colours.len());
+}
+
+/// Pictures that a designer has looked at. Another rasteriser draws edges a little differently, so that only the software
+/// one is held to them; `UPDATE_SNAPSHOTS=1` makes them anew.
+#[test]
+fn the_window_looks_as_it_did_when_last_looked_at() {
+    if !artune::gpu::adapters().iter().any(|adapter| adapter.name.contains("llvmpipe")) {
+        return println!("no software rasteriser here");
+    }
+    let options = SnapshotOptions::new().threshold(1.5).max_failed_pixels(1500);
+    for (name, pane, dark) in
+        [("pictures", "Pictures", true), ("rewards", "Rewards", false), ("diagnosis", "Diagnosis", true)]
+    {
+        let mut window = open(RunConfig::default(), [900.0, 600.0]);
+        window.ctx.set_theme(if dark { egui::Theme::Dark } else { egui::Theme::Light });
+        tell(&mut window, ready());
+        tell(&mut window, (1..=12).map(update));
+        window.state_mut().app.pictures(gallery());
+        window.state_mut().app.bring_forward(pane).expect("a pane");
+        window.run_ok();
+        window.snapshot_options(name, &options);
+    }
 }
 
 #[test]

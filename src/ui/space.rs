@@ -75,6 +75,7 @@ impl Pane {
 
     /// Draws the pane. `selected` is the sample that is selected or pointed at elsewhere, of `gallery`.
     pub(super) fn show(&mut self, ui: &mut Ui, gallery: &Gallery, selected: Option<Spot>) -> Touched {
+        self.take(gallery);
         // While the next batch is being written, the samples here are not those that are shown elsewhere.
         let same = gallery.space.is_some();
         let selected = selected.filter(|spot| Some(*spot) != self.reported);

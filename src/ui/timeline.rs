@@ -53,18 +53,14 @@ impl Timeline<'_> {
             if response.has_focus() {
                 let arrows = EventFilter { horizontal_arrows: true, ..EventFilter::default() };
                 ui.memory_mut(|memory| memory.set_focus_lock_filter(response.id, arrows));
-                let (back, on, go) = ui.input(|i| {
-                    (i.key_pressed(Key::ArrowLeft), i.key_pressed(Key::ArrowRight), i.key_pressed(Key::Enter))
-                });
+                // Enter is a click.
+                let (back, on) = ui.input(|i| (i.key_pressed(Key::ArrowLeft), i.key_pressed(Key::ArrowRight)));
                 let now = wanted.unwrap_or(self.update);
                 wanted = match (back, on) {
                     (true, _) => Some(now.saturating_sub(1).max(*range.start())),
                     (_, true) => Some((now + 1).min(*range.end())),
                     _ => wanted,
                 };
-                if go {
-                    chosen = wanted.take().filter(|to| *to < self.update);
-                }
             } else if !response.dragged() && !response.is_pointer_button_down_on() {
                 wanted = None;
             }

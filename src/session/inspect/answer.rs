@@ -28,7 +28,8 @@ const SEARCHED: usize = 1 << 24;
 pub(in crate::session) struct Inspector {
     /// Samples that were asked about, the latest last.
     specimens: VecDeque<Specimen>,
-    /// The last sequence that was written on after a prefix.
+    /// The last sequence that was written on after a prefix. It stays as it is while the policy moves on: otherwise the
+    /// picture would change under the eyes of whoever looks at it.
     written: Option<Written>,
     /// The last checkpoint that was compared with.
     checkpoint: Option<Loaded>,
@@ -37,8 +38,6 @@ pub(in crate::session) struct Inspector {
 }
 
 struct Written {
-    /// Updates that the policy had made which wrote it.
-    policy: u64,
     update: u64,
     sample: usize,
     prefix: Vec<u32>,
@@ -159,14 +158,13 @@ impl Studio {
     /// The tokens after the question's prefix; those of the last such question are kept.
     async fn write_on(&mut self, question: &Question, specimen: &Specimen) -> Result<Vec<u32>> {
         let Question { update, sample, prefix, .. } = question.clone();
-        let policy = self.trainer.update();
         if let Some(last) = &self.inspector.written
-            && (last.policy, last.update, last.sample, &last.prefix) == (policy, update, sample, &prefix)
+            && (last.update, last.sample, &last.prefix) == (update, sample, &prefix)
         {
             return Ok(last.tokens.clone());
         }
         let tokens = self.trainer.write_again(self.trainer.policy(), specimen, &prefix).await?;
-        self.inspector.written = Some(Written { policy, update, sample, prefix, tokens: tokens.clone() });
+        self.inspector.written = Some(Written { update, sample, prefix, tokens: tokens.clone() });
         Ok(tokens)
     }
 
