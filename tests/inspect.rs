@@ -95,7 +95,7 @@ fn before_the_first_step_every_ratio_is_one_and_old_and_new_policies_write_the_s
         assert!((pushed.push - pull * (1.0 - token.probability) / 16.0).abs() < 1e-4);
         assert!(token.entropy > 0.0 && token.entropy <= 1.0 + 1e-6);
         let total: f64 = token.candidates.iter().map(|c| c.1).sum();
-        assert!(token.candidates.len() == 8 && total <= 1.0 + 1e-6 && total >= 8.0 / 64.0 - 1e-6);
+        assert!(token.candidates.len() == 8 && (8.0 / 64.0 - 1e-6..=1.0 + 1e-6).contains(&total));
         assert!(token.candidates.windows(2).all(|pair| pair[0].1 >= pair[1].1));
         match token.candidates.iter().find(|c| c.0 == token.id) {
             Some((_, p)) => assert!((p - token.probability).abs() < 1e-5, "two ways to the same number"),

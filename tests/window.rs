@@ -288,7 +288,7 @@ fn every_button_and_key_of_the_bar_sends_its_command() {
         assert_eq!(sent(&mut window), [command], "{label}");
     }
     for (key, command) in
-        [(egui::Key::S, "Save"), (egui::Key::ArrowLeft, "Rewind(1)"), (egui::Key::ArrowRight, "Step(Update)")]
+        [(egui::Key::S, "Save"), (egui::Key::ArrowLeft, "Rewind(0)"), (egui::Key::ArrowRight, "Step(Update)")]
     {
         window.key_press(key);
         window.run_ok();

@@ -108,7 +108,11 @@ mod tests {
 
     #[test]
     fn a_reading_is_plausible_where_there_is_one() {
-        let Some(memory) = now() else { return assert!(!sysinfo::IS_SUPPORTED_SYSTEM) };
+        let Some(memory) = now() else {
+            return if cfg!(target_os = "linux") {
+                panic!("Linux tells")
+            };
+        };
         assert!(memory.process > 1 << 20 && memory.process < memory.total, "{memory:?}");
         assert!(memory.available <= memory.total, "{memory:?}");
         // The kernel updates its counters lazily: the mark may lag a little behind.

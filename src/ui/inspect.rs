@@ -80,11 +80,11 @@ impl Pane {
             }
             Event::Update { update, .. } => self.update = *update,
             // A picture that was clicked before it was finished is scored now.
-            Event::Progress { update, phase: Phase::Reward, .. } => {
-                if self.seen.is_none() && self.trouble.is_some() && self.subject.is_some_and(|s| s.0 == *update) {
-                    self.trouble = None;
-                    self.ask(None);
-                }
+            Event::Progress { update, phase: Phase::Reward, .. }
+                if self.seen.is_none() && self.trouble.is_some() && self.subject.is_some_and(|s| s.0 == *update) =>
+            {
+                self.trouble = None;
+                self.ask(None);
             }
             Event::Ready { update, .. } | Event::Rewound { update, .. } => {
                 *self = Self { update: *update, ..Self::default() };

@@ -230,6 +230,12 @@ impl Window {
         }
     }
 
+    /// Whether the window is drawn by the processor.
+    fn draws_in_software(&self) -> bool {
+        let info = self.renderer.as_ref().map(|renderer| renderer.adapter.get_info());
+        info.is_some_and(|info| info.device_type == wgpu::DeviceType::Cpu || info.name.contains("llvmpipe"))
+    }
+
     /// Asks for the picture once the run has ended; when it comes it is saved, and the window closes.
     fn photograph(&mut self, ctx: &egui::Context) {
         let ended = matches!(self.app.state(), State::Finished | State::Ended);
@@ -243,6 +249,7 @@ impl Window {
             return;
         }
         screenshot.frames += 1;
+        ctx.request_repaint();
         if screenshot.frames == 1
             && let Some(title) = &screenshot.show
         {
@@ -312,8 +319,14 @@ impl eframe::App for Window {
         }
         self.begin_opened();
         self.photograph(ui.ctx());
-        // Drawing may share its processor with the engine: look often while something happens, seldom otherwise.
-        let pause = if matches!(self.app.state(), State::Loading | State::Running) { 80 } else { 300 };
+        // What the user does is drawn at once in any case. What the engine does is looked at often while something
+        // happens, and seldom otherwise or where drawing takes its processor: a software rasteriser can keep a whole
+        // core busy.
+        let pause = match self.app.state() {
+            State::Running if self.draws_in_software() => 700,
+            State::Loading | State::Running => 80,
+            _ => 300,
+        };
         ui.ctx().request_repaint_after(Duration::from_millis(pause));
     }
 
@@ -325,7 +338,7 @@ impl eframe::App for Window {
             let _ = ending.join();
         }
         if let Some((path, report)) = &mut self.report
-            && let Err(error) = write_atomic(path, format!("{:#}\n", report.to_json()).as_bytes())
+            && let Err(error) = write_atomic(path, format!("{:#}\n", report.json()).as_bytes())
         {
             let why = format!("{}: {error}", path.display());
             self.unwritten.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(why);

@@ -79,7 +79,7 @@ impl Report {
     }
 
     /// Everything measured, each figure with how it was; `null` where it was not.
-    pub(super) fn to_json(&mut self) -> Value {
+    pub(super) fn json(&mut self) -> Value {
         self.note();
         let peak = self.meter.read().and_then(|memory| memory.peak);
         let percentiles = self.frames.percentiles();
@@ -100,7 +100,7 @@ impl Report {
                 "p50_seconds": percentiles.map(|p| p.p50),
                 "p95_seconds": percentiles.map(|p| p.p95),
                 "max_seconds": percentiles.map(|p| p.max),
-                "how": "time that the window spends on laying out one frame while the engine runs; the newest 20,000",
+                "how": "processor time of the window's thread for one frame while the engine runs: laid out, tessellated and handed to the graphics device; the newest 20,000 frames",
             },
             "memory": {
                 "resident": memory,
@@ -132,19 +132,19 @@ mod tests {
         report.frame(0.5);
         report.observe(&Event::State(State::Running));
         [0.01, 0.02, 0.03].into_iter().for_each(|seconds| report.frame(seconds));
-        let json = report.to_json();
+        let json = report.json();
         assert_eq!(json["frames"]["count"], 3);
         assert_eq!(json["frames"]["p50_seconds"], json!(0.02_f32));
         assert!(json["start"]["first_frame_seconds"].is_f64() && json["start"]["first_picture_seconds"].is_null());
         report.pictures();
-        assert!(report.to_json()["start"]["first_picture_seconds"].is_f64());
+        assert!(report.json()["start"]["first_picture_seconds"].is_f64());
     }
 
     #[test]
     fn memory_is_noted_after_twenty_updates_and_after_the_last() {
         let mut report = Report::default();
         (1..=23).map(update).for_each(|event| report.observe(&event));
-        let json = report.to_json();
+        let json = report.json();
         assert_eq!((json["updates"]["done"].as_u64(), json["updates"]["counted"].as_u64()), (Some(23), Some(22)));
         if crate::platform::memory::now().is_some() {
             let noted: Vec<_> =

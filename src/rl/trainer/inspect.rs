@@ -226,7 +226,7 @@ mod tests {
     #[test]
     fn the_likeliest_tokens_come_first_with_their_softmax() {
         let logits = [0.0, 3.0, 1.0, 3.0, -2.0];
-        let total: f64 = logits.iter().map(|&l| f64::from(l as f32).exp()).sum();
+        let total: f64 = logits.iter().map(|&l| f64::from(l).exp()).sum();
         let got = likeliest(&logits, 3);
         assert_eq!(got.iter().map(|c| c.0).collect::<Vec<_>>(), [1, 3, 2]);
         assert!((got[0].1 - 3f64.exp() / total).abs() < 1e-9);

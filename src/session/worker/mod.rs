@@ -24,8 +24,10 @@ use crate::rl::trainer::{Advance, Outcome, Rollouts};
 use admission::Gate;
 use time::Time;
 
-/// Seconds between two previews of unfinished pictures.
+/// Seconds between two previews of unfinished pictures, at least.
 const PREVIEW_SECONDS: f64 = 0.7;
+/// Previews take no more than about one part in so many of the time.
+const PREVIEW_SHARE: f64 = 20.0;
 
 /// What to do about a failure.
 pub(super) fn advice(error: &anyhow::Error) -> String {
@@ -73,6 +75,8 @@ pub(super) struct Engine {
     /// A face looks on, and has not seen yet what the model draws before this session's first update.
     sheet_due: bool,
     last_preview: Stopwatch,
+    /// Seconds that the last preview took.
+    preview_cost: f64,
     started: Stopwatch,
     time: Time,
 }
@@ -123,6 +127,7 @@ impl Engine {
             painter,
             pace,
             last_preview: Stopwatch::start(),
+            preview_cost: 0.0,
             started,
         };
         engine.announce();
@@ -337,11 +342,12 @@ impl Engine {
         }
         self.say(Event::Progress { update, phase, done: done.0, total: done.1 });
         let closely = matches!(self.pace, Pace::Step(Span::Token | Span::Image)) || self.time.delay > 0.0;
-        if phase == Phase::Generate && (closely || self.last_preview.seconds() > PREVIEW_SECONDS) {
-            if self.options.watched
-                && let Some(rollouts) = self.studio.trainer.preview()
-            {
+        let pause = PREVIEW_SECONDS.max(PREVIEW_SHARE * self.preview_cost);
+        if self.options.watched && phase == Phase::Generate && (closely || self.last_preview.seconds() > pause) {
+            let clock = Stopwatch::start();
+            if let Some(rollouts) = self.studio.trainer.preview() {
                 self.show(rollouts)?;
+                self.preview_cost = clock.seconds();
             }
             self.last_preview = Stopwatch::start();
         }
