@@ -34,7 +34,7 @@ impl Phase {
     }
 }
 
-/// What one call of [`Trainer::advance`] did.
+/// What one call of [`Trainer::advance`](super::Trainer::advance) did.
 #[derive(Clone, Debug)]
 pub struct Advance {
     /// In which phase.
