@@ -129,6 +129,10 @@ pub fn fits(
     }
     let mut advice: Vec<(&'static str, u64)> =
         knobs.iter().filter_map(|knob| Some((knob.0, largest(config, *knob, &fit)?))).collect();
+    // Evaluating always takes passes of the same size: where that is what does not fit, it can be left out.
+    if what == Lack::Memory(Moment::Evaluation) && fit(&RunConfig { eval_every: 0, ..config.clone() }) {
+        advice.push(("eval_every", 0));
+    }
     let mut together = false;
     if advice.is_empty() {
         // No single one is enough: each in turn as low as it goes, until the next one finds a value that fits.
@@ -210,11 +214,18 @@ mod tests {
     #[test]
     fn where_no_single_knob_is_enough_several_are_turned_together() {
         let config = with(&RunConfig::default(), &[("prompts", 64), ("num_generations", 64)]);
-        let room = Room { memory: Some(480_000_000), tensor: None };
+        let room = Room { memory: Some(600_000_000), tensor: None };
         let refusal = check(&config, &room, false).unwrap_err();
         assert!(refusal.together && refusal.advice.len() > 1, "{}", refusal.remedy());
         assert!(check(&with(&config, &refusal.advice), &room, false).is_ok(), "{}", refusal.remedy());
         assert!(refusal.remedy().contains(" and "));
+    }
+
+    #[test]
+    fn where_only_the_evaluation_does_not_fit_it_may_be_left_out() {
+        let config = with(&RunConfig::default(), &[("micro_batch", 1)]);
+        let refusal = check(&config, &Room { memory: Some(430_000_000), tensor: None }, true).unwrap_err();
+        assert_eq!((refusal.what, &refusal.advice[..]), (Lack::Memory(Moment::Evaluation), &[("eval_every", 0)][..]));
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! How long frames take to draw, and how much of its time the engine works.
+//! How long frames take to draw, how much of its time the engine works, and memory over time: small and bounded.
 
 use std::collections::VecDeque;
 
@@ -108,6 +108,41 @@ impl Pulse {
     }
 }
 
+/// Memory over the whole session in few points: when there are too many, every second one goes.
+pub(super) struct Trace {
+    /// Seconds since the window opened, and bytes.
+    pub(super) points: Vec<[f64; 2]>,
+    /// Seconds between two points.
+    every: f64,
+}
+
+impl Default for Trace {
+    fn default() -> Self {
+        Self { points: Vec::new(), every: 0.5 }
+    }
+}
+
+impl Trace {
+    /// Most points.
+    const ROOM: usize = 480;
+
+    /// Takes in a reading, unless it comes too soon after the last.
+    pub(super) fn push(&mut self, seconds: f64, bytes: f64) {
+        if self.points.last().is_some_and(|last| seconds - last[0] < self.every) {
+            return;
+        }
+        self.points.push([seconds, bytes]);
+        if self.points.len() >= Self::ROOM {
+            let mut index = 0;
+            self.points.retain(|_| {
+                index += 1;
+                index % 2 == 1
+            });
+            self.every *= 2.0;
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -153,5 +188,13 @@ mod tests {
         pulse.observe(&update(1.0), 100.0);
         pulse.observe(&update(1.5), 102.0);
         assert_eq!((pulse.updates, pulse.per_minute(), pulse.share()), (2, Some(30.0), Some(0.75)));
+    }
+
+    #[test]
+    fn memory_of_a_long_session_stays_in_few_points() {
+        let mut trace = Trace::default();
+        (0..20_000).for_each(|i| trace.push(f64::from(i) * 0.5, f64::from(i)));
+        let (first, last) = (trace.points[0], trace.points[trace.points.len() - 1]);
+        assert!(trace.points.len() < Trace::ROOM && first[0] == 0.0 && last[0] > 9_900.0, "{last:?}");
     }
 }

@@ -5,8 +5,8 @@ use eframe::egui::{
 };
 use egui_plot::{AxisHints, HLine, HoverPosition, Line, LineStyle, Plot, PlotPoints};
 
-use super::frames::{BINS, Frames, Pulse};
-use super::text::{self, machine as words};
+use super::frames::{BINS, Frames, Pulse, Trace};
+use super::text::machine as words;
 use super::theme;
 use crate::platform::clock::Stopwatch;
 use crate::platform::memory::{Memory, Meter, size};
@@ -20,6 +20,8 @@ const NARROWEST: f32 = 330.0;
 const CHART: f32 = 88.0;
 /// Height of the forecast's bar, in points.
 const BAR: f32 = 16.0;
+/// Height of a line of small print in a table, in points.
+const ROW: f32 = 15.0;
 /// Seconds for which the button says that the report was copied.
 const COPIED: f64 = 2.0;
 
@@ -100,16 +102,19 @@ impl Pane {
     }
 
     fn header(&mut self, ui: &mut Ui) {
-        ui.horizontal(|ui| {
-            ui.heading(words::TITLE).on_hover_text(words::TITLE_HELP);
-            ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
-                let now = self.clock.seconds();
-                let copied = self.copied.is_some_and(|when| now - when < COPIED);
-                let button = ui.button(if copied { words::COPIED } else { words::COPY });
-                if button.on_hover_text(words::COPY_HELP).clicked() {
-                    ui.ctx().copy_text(self.report());
-                    self.copied = Some(now);
-                }
+        // The button first: in a narrow pane it is the title that gives way.
+        let line = vec2(ui.available_width(), ui.spacing().interact_size.y);
+        ui.allocate_ui_with_layout(line, Layout::right_to_left(Align::Center), |ui| {
+            let now = self.clock.seconds();
+            let copied = self.copied.is_some_and(|when| now - when < COPIED);
+            let button = ui.button(if copied { words::COPIED } else { words::COPY });
+            if button.on_hover_text(words::COPY_HELP).clicked() {
+                ui.ctx().copy_text(self.report());
+                self.copied = Some(now);
+            }
+            ui.with_layout(Layout::left_to_right(Align::Center), |ui| {
+                let title = egui::Label::new(RichText::new(words::TITLE).heading()).truncate();
+                ui.add(title).on_hover_text(words::TITLE_HELP);
             });
         });
     }
@@ -166,9 +171,7 @@ impl Pane {
             .include_x(0.0)
             .include_x(10.0)
             .set_margin_fraction(vec2(0.01, 0.02))
-            .custom_x_axes(vec![
-                marks(AxisHints::new_x(), 40.0..=70.0).formatter(|mark, _| text::duration(mark.value.max(0.0))),
-            ])
+            .custom_x_axes(vec![marks(AxisHints::new_x(), 40.0..=70.0).formatter(|mark, _| words::passed(mark.value))])
             .custom_y_axes(vec![
                 marks(AxisHints::new_y(), 14.0..=22.0)
                     .formatter(|mark, _| size(mark.value.max(0.0) as u64))
@@ -284,16 +287,19 @@ impl Pane {
 fn card(ui: &mut Ui, title: &str, help: &str, content: impl FnOnce(&mut Ui)) {
     theme::card(ui).show(ui, |ui| {
         ui.set_width(ui.available_width());
-        ui.spacing_mut().item_spacing = vec2(8.0, 4.0);
-        ui.strong(title).on_hover_text(help);
-        content(ui);
+        // Columns justify what they hold; sentences are easier to read ragged.
+        ui.with_layout(Layout::top_down(Align::Min), |ui| {
+            ui.spacing_mut().item_spacing = vec2(8.0, 4.0);
+            ui.strong(title).on_hover_text(help);
+            content(ui);
+        });
     });
 }
 
 /// Names at the left, values at the right; long values break.
 fn table(ui: &mut Ui, id: &str, rows: &[(&str, String)]) {
     let width = ui.available_width();
-    egui::Grid::new(id).num_columns(2).spacing([12.0, 3.0]).show(ui, |ui| {
+    egui::Grid::new(id).num_columns(2).spacing([12.0, 3.0]).min_row_height(ROW).show(ui, |ui| {
         for (name, value) in rows {
             ui.label(RichText::new(*name).small().weak());
             // The names take what they need; a value gets at least half of the card.
@@ -309,10 +315,11 @@ fn table(ui: &mut Ui, id: &str, rows: &[(&str, String)]) {
 /// What the colours of the bar mean, with sizes.
 fn parts(ui: &mut Ui, forecast: &Forecast) {
     let columns = ((ui.available_width() / 165.0) as usize).clamp(1, 3);
-    egui::Grid::new("parts").num_columns(columns).spacing([14.0, 2.0]).show(ui, |ui| {
+    egui::Grid::new("parts").num_columns(columns).spacing([14.0, 2.0]).min_row_height(ROW).show(ui, |ui| {
         for (index, part) in forecast.parts.iter().enumerate() {
             let (name, help) = words::part(part.what);
             let cell = ui.horizontal(|ui| {
+                ui.spacing_mut().interact_size.y = ROW;
                 let (swatch, _) = ui.allocate_exact_size(vec2(9.0, 9.0), Sense::hover());
                 ui.painter().rect_filled(swatch, 2, colour(ui, index));
                 ui.label(RichText::new(name).small());
@@ -331,40 +338,6 @@ fn colour(ui: &Ui, index: usize) -> Color32 {
     let palette = 7;
     let colour = theme::curve(ui, index % palette);
     if index < palette { colour } else { ui.visuals().panel_fill.lerp_to_gamma(colour, 0.5) }
-}
-
-/// Memory over the whole session in few points: when there are too many, every second one goes.
-struct Trace {
-    /// Seconds since the window opened, and bytes.
-    points: Vec<[f64; 2]>,
-    /// Seconds between two points.
-    every: f64,
-}
-
-impl Default for Trace {
-    fn default() -> Self {
-        Self { points: Vec::new(), every: 0.5 }
-    }
-}
-
-impl Trace {
-    /// Most points.
-    const ROOM: usize = 480;
-
-    fn push(&mut self, seconds: f64, bytes: f64) {
-        if self.points.last().is_some_and(|last| seconds - last[0] < self.every) {
-            return;
-        }
-        self.points.push([seconds, bytes]);
-        if self.points.len() >= Self::ROOM {
-            let mut index = 0;
-            self.points.retain(|_| {
-                index += 1;
-                index % 2 == 1
-            });
-            self.every *= 2.0;
-        }
-    }
 }
 
 #[cfg(test)]
@@ -451,13 +424,5 @@ mod tests {
         window.get_by_role_and_label(Role::Button, &line).click();
         window.run_ok();
         assert!(window.state().1);
-    }
-
-    #[test]
-    fn memory_of_a_long_session_stays_in_few_points() {
-        let mut trace = Trace::default();
-        (0..20_000).for_each(|i| trace.push(f64::from(i) * 0.5, f64::from(i)));
-        let (first, last) = (trace.points[0], trace.points[trace.points.len() - 1]);
-        assert!(trace.points.len() < Trace::ROOM && first[0] == 0.0 && last[0] > 9_900.0, "{last:?}");
     }
 }

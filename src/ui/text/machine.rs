@@ -145,6 +145,11 @@ pub(in crate::ui) fn memory(memory: &Memory) -> String {
     format!("{peak}{} of {} can be had", size(memory.available), size(memory.total))
 }
 
+/// Time since the window opened, at the axis.
+pub(in crate::ui) fn passed(seconds: f64) -> String {
+    if seconds < 1.0 { "0 s".into() } else { super::duration(seconds) }
+}
+
 /// A frame's time in milliseconds, with one digit where it is short.
 pub(in crate::ui) fn milliseconds(seconds: f32) -> String {
     let ms = seconds * 1e3;
