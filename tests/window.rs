@@ -8,7 +8,7 @@ use artune::session::{self, Command, Event, Gallery, Group, Options, Phase, Samp
 use artune::ui::{App, Remembered, theme};
 use eframe::egui::{self, accesskit::Role};
 use egui_kittest::kittest::{NodeT, Queryable};
-use egui_kittest::{Harness, SnapshotOptions};
+use egui_kittest::{Harness, SnapshotOptions, SnapshotResults};
 
 /// A window and what it asked for.
 struct Stage {
@@ -190,6 +190,7 @@ fn the_window_looks_as_it_did_when_last_looked_at() {
         return println!("no software rasteriser here");
     }
     let options = SnapshotOptions::new().threshold(1.5).max_failed_pixels(1500);
+    let mut results = SnapshotResults::new();
     for (name, pane, dark) in
         [("pictures", "Pictures", true), ("rewards", "Rewards", false), ("diagnosis", "Diagnosis", true)]
     {
@@ -201,6 +202,7 @@ fn the_window_looks_as_it_did_when_last_looked_at() {
         window.state_mut().app.bring_forward(pane).expect("a pane");
         window.run_ok();
         window.snapshot_options(name, &options);
+        results.extend_harness(&mut window);
     }
 }
 

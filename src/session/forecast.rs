@@ -32,7 +32,12 @@
 //! | small, 16 x 8, 16 | 480 MB | 466 MB |
 //! | small, 32 x 16, 128 | 1696 MB | 1586 MB |
 //! | small, 24 x 16, 0 | 4180 MB | 4157 MB |
-//! | small, 4 x 4, 0, with evaluations of 64 pictures | 503 MB | 482 MB |
+//! | small, 4 x 4, 0, with evaluations of 64 pictures | 503 MB | 483 MB |
+//! | small, 8 x 12, 48, guidance 1: not used for fitting | 823 MB | 783 MB |
+//!
+//! The constants (150 and 75 MB, the factors 15, 2, 5 and 8, what is kept) were chosen with the first eight lines in
+//! view, so that only the last line tests them; each is one run on one machine. All forecasts lie below what was
+//! measured, by 1 to 7 %: a run that fits by less than that may still run out.
 //!
 //! A graphics card was not measured: its driver does not tell. There the forecast is of the same tensors.
 
@@ -264,6 +269,9 @@ mod tests {
             println!("{values:?}: measured {megabytes} MB, forecast {said:.0} MB");
             assert!((said / f64::from(megabytes) - 1.0).abs() < 0.1, "{values:?}: {said:.0} MB, not {megabytes}");
         }
+        // Not among the runs that the constants were fitted to.
+        let fresh = of(&[("prompts", "8"), ("num_generations", "12"), ("micro_batch", "48"), ("guidance", "1")]);
+        assert!(fresh.total.abs_diff(823_000_000) < 82_000_000, "{} bytes", fresh.total);
         let evaluated = of(&[("prompts", "4"), ("num_generations", "4"), ("eval_every", "1")]);
         assert_eq!((evaluated.moment, evaluated.total.abs_diff(503_000_000) < 50_000_000), (Moment::Evaluation, true));
     }

@@ -30,7 +30,7 @@ pub struct Options {
     /// Go on from the newest valid checkpoint in `out`, with the settings, pictures and networks it was saved with.
     pub resume: bool,
     /// A checkpoint to begin with, its settings, pictures and networks included; what is learnt from then on goes to
-    /// `out`, and the file stays as it is. Not looked at where `resume` finds a run to go on with.
+    /// `out`, and the file stays as it is. Not looked at where `resume` and `out` say which run to go on with.
     pub checkpoint: Option<PathBuf>,
     /// Settings that a resumed run is to go on with instead of its own, by name: live ones only.
     pub changes: Vec<(String, String)>,

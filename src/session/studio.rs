@@ -142,7 +142,8 @@ impl Studio {
         let pictures = pictures.in_order_of(&classes)?;
         allowed_classes(&config.classes, &pictures.class_names)?;
         let mut origin = Origin::of(data, weights, &pictures, &family);
-        origin.checkpoint = if options.resume { began.checkpoint } else { options.checkpoint.clone() };
+        let from_file = options.checkpoint.is_some() && !(options.resume && options.out.is_some());
+        origin.checkpoint = if from_file { options.checkpoint.clone() } else { began.checkpoint };
         if let Some(saved) = &resumed {
             origin.check(&saved.origin)?;
         }
@@ -164,7 +165,7 @@ impl Studio {
         let mut seconds = 0.0;
         if let Some(Saved { state, seconds: before, .. }) = resumed {
             trainer.restore(state)?;
-            seconds = before;
+            seconds = if from_file { 0.0 } else { before }; // another run's time
         }
         Ok(Self {
             pictures,

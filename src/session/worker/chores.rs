@@ -183,7 +183,7 @@ impl Engine {
         }
         self.finish_update()?;
         // Whoever asked for a run can go on with it from its very start; a window that was only opened leaves nothing.
-        if self.studio.trainer.update() == 0 && self.options.watched {
+        if self.studio.trainer.update() == self.opened_at && self.options.watched && !self.options.resume {
             self.record.take().into_iter().for_each(Record::discard);
         }
         if self.record.is_some() {

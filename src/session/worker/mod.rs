@@ -72,6 +72,8 @@ pub(super) struct Engine {
     outbox: Sender<Event>,
     painter: Painter,
     pace: Pace,
+    /// Updates that were done when this run was opened.
+    opened_at: u64,
     /// A face looks on, and has not seen yet what the model draws before this session's first update.
     sheet_due: bool,
     last_preview: Stopwatch,
@@ -113,6 +115,7 @@ impl Engine {
             record.iter().try_for_each(|record| record.turned(studio.trainer.update(), name, value))?;
         }
         let pace = if options.autostart { Pace::Running } else { Pace::Waiting };
+        let opened_at = studio.trainer.update();
         let mut engine = Self {
             studio,
             record,
@@ -120,6 +123,7 @@ impl Engine {
             device: chosen.device,
             time: Time::new(options.keyframe_bytes),
             gate,
+            opened_at,
             sheet_due: options.watched,
             options,
             inbox,
@@ -262,7 +266,7 @@ impl Engine {
             self.record = Some(Record::open(out, self.studio.trainer.config(), &self.studio.origin, 0)?);
         }
         self.started = Stopwatch::start();
-        self.sheet_due = self.options.watched;
+        (self.sheet_due, self.opened_at) = (self.options.watched, 0);
         self.announce();
         self.keep_frame()?;
         self.go(Pace::Waiting);

@@ -151,6 +151,11 @@ impl App {
         self.bar.state
     }
 
+    /// Whether pictures are being written: something new is to be seen every moment.
+    pub fn is_writing(&self) -> bool {
+        self.bar.phase.is_some_and(|(phase, ..)| phase == Phase::Generate)
+    }
+
     /// Whether the pictures of the update after `update` are being written and half done.
     pub fn is_half_way_after(&self, update: u64) -> bool {
         let writing = self.bar.phase.is_some_and(|(phase, done, total)| phase == Phase::Generate && 2 * done >= total);
