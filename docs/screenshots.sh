@@ -4,21 +4,25 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 cargo build --release
-artune="${CARGO_TARGET_DIR:-target}/release/artune"
+artune="$(realpath "${CARGO_TARGET_DIR:-target}/release/artune")"
+images="$(realpath docs/images)"
+# Run folders have short names: they stand in the log that is pictured.
 run="$(mktemp -d)"
 trap 'rm -rf "$run"' EXIT
+cd "$run"
 
 "$artune" tune --device cpu --updates 12 --set eval_every=6 --set eval_samples=64 --set sample_every=4 \
-    --out "$run/base"
+    --out base
 
 shoot() { # name pane theme size [further arguments]
-    local name="$1" pane="$2" theme="$3" size="$4" copy="$run/$1"
+    local name="$1" pane="$2" theme="$3" size="$4" copy="runs/$1"
     shift 4
-    cp -r "$run/base" "$copy"
+    mkdir -p runs
+    cp -r base "$copy"
     local display=()
     [ -n "${DISPLAY:-}" ] || display=(xvfb-run -a -s "-screen 0 ${size}x24")
     timeout 300 "${display[@]}" "$artune" --device cpu --resume --out "$copy" --updates 14 --set eval_every=0 \
-        --screenshot "docs/images/$name.png" --show "$pane" --theme "$theme" --size "$size" "$@"
+        --screenshot "$images/$name.png" --show "$pane" --theme "$theme" --size "$size" "$@"
 }
 
 shoot window pictures dark 1280x800 --after 13

@@ -189,7 +189,8 @@ impl Pane {
             }
             ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
                 let gallery = &self.exhibit.gallery;
-                if !gallery.groups.is_empty() {
+                // Cut off to a letter or two it would only be noise.
+                if !gallery.groups.is_empty() && ui.available_width() > 64.0 {
                     let words = text::gallery_update(gallery.update, gallery.tokens);
                     ui.add(egui::Label::new(RichText::new(words).weak()).truncate());
                 }
