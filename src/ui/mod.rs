@@ -93,7 +93,7 @@ pub fn run(options: Options, staging: Staging) -> Result<()> {
     let unwritten = failed.clone();
     let result = eframe::run_native(
         "artune",
-        native_options(setup.as_ref(), size.unwrap_or([1280.0, 800.0])),
+        native_options(setup.as_ref(), size),
         Box::new(|context| {
             theme::apply(&context.egui_ctx);
             let theme = |dark| if dark { egui::Theme::Dark } else { egui::Theme::Light };
@@ -130,13 +130,15 @@ fn has_display() -> bool {
 }
 
 /// The window's size and name; it draws on the engine's own GPU device where the engine has one.
-fn native_options(setup: Option<&DrawSetup>, size: [f32; 2]) -> eframe::NativeOptions {
+fn native_options(setup: Option<&DrawSetup>, size: Option<[f32; 2]>) -> eframe::NativeOptions {
     let mut options = eframe::NativeOptions {
         renderer: eframe::Renderer::Wgpu,
+        // A size that was asked for counts more than the one of the last time.
+        persist_window: size.is_none(),
         viewport: egui::ViewportBuilder::default()
             .with_title(text::TITLE)
             .with_app_id("artune")
-            .with_inner_size(size)
+            .with_inner_size(size.unwrap_or([1280.0, 800.0]))
             .with_min_inner_size([880.0, 600.0]),
         ..Default::default()
     };
