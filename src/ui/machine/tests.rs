@@ -80,39 +80,3 @@ fn the_corner_shows_frame_and_memory_and_asks_for_the_pane() {
     window.run_ok();
     assert!(window.state().1);
 }
-
-#[test]
-fn zz_pictures() {
-    for (name, size, dark) in [("narrow", [240.0, 1100.0], true), ("wide", [900.0, 500.0], false)] {
-        let mut p = pane();
-        p.machine = Some(Machine::of(
-            &crate::gpu::choose("lavapipe").unwrap_or_else(|_| crate::gpu::choose("cpu").unwrap()),
-            true,
-        ));
-        let c = crate::config::RunConfig::default();
-        p.forecast = Some(crate::session::forecast::forecast(
-            &c,
-            &crate::model::family::FamilyConfig::small(),
-            true,
-            200_000_000,
-        ));
-        for i in 0..200 {
-            p.frame(0.003 + 0.0002 * (i % 60) as f32);
-            p.trace.push(i as f64, 3e8 + 5e6 * ((i * 7) % 40) as f64);
-        }
-        let theme = if dark { egui::Theme::Dark } else { egui::Theme::Light };
-        let mut w =
-            Harness::builder().with_size(size).with_theme(theme).with_context_setup(theme::apply).build_ui_state(
-                |ui, p: &mut Pane| {
-                    let fill = theme::panel(ui, 12, 10);
-                    fill.show(ui, |ui| {
-                        p.corner(ui);
-                        p.show(ui)
-                    });
-                },
-                p,
-            );
-        w.run_ok();
-        w.render().unwrap().save(format!("/tmp/machine-measure/{name}.png")).unwrap();
-    }
-}

@@ -31,7 +31,7 @@ pub(in crate::ui) const MARK: &str = "The mark shows the memory in use now.";
 pub(in crate::ui) const ON_CARD: &str = "The networks of this run lie in the card's own memory, which its driver does not \
     report: the curve shows the program's part in main memory only.";
 pub(in crate::ui) const FRAMES: &str = "Frame times";
-pub(in crate::ui) const FRAMES_HELP: &str = "How long the window takes to lay out one frame, over the newest 300. Waiting for \
+pub(in crate::ui) const FRAMES_HELP: &str = "How long the window takes to lay out one frame and hand it to the graphics device, over the newest 300. Waiting for \
     the screen is not counted.";
 pub(in crate::ui) const NO_FRAMES: &str = "no frames yet";
 pub(in crate::ui) const HALF: (&str, &str) = ("half within", "Half of the frames took at most this long (p50).");
