@@ -10,6 +10,8 @@ images="$(realpath docs/images)"
 run="$(mktemp -d)"
 trap 'rm -rf "$run"' EXIT
 cd "$run"
+# What the window remembers of its last size and layout stays out of the pictures.
+export HOME="$run" XDG_DATA_HOME="$run/data"
 
 "$artune" tune --device cpu --updates 12 --set eval_every=6 --set eval_samples=64 --set sample_every=4 \
     --out base
