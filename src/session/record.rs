@@ -39,15 +39,8 @@ impl Record {
         if update == 0 || !folder.join("run.toml").exists() {
             record.put("run.toml", format!("{}{}", origin.comment(), config.to_toml()).as_bytes())?;
         }
-        let kept: String = match fs::read_to_string(record.metrics()) {
-            Ok(text) if update > 0 => text
-                .lines()
-                .filter(|line| {
-                    let number = serde_json::from_str::<Value>(line).ok().and_then(|v| v["update"].as_u64());
-                    number.is_some_and(|n| n <= update)
-                })
-                .map(|line| format!("{line}\n"))
-                .collect(),
+        let kept = match fs::read_to_string(record.metrics()) {
+            Ok(text) if update > 0 => lines_where(&text, |at, _| at <= update),
             _ => String::new(),
         };
         record.put("metrics.jsonl", kept.as_bytes())?;
@@ -63,12 +56,8 @@ impl Record {
         let record = Self { folder: folder.to_owned() };
         let text = fs::read_to_string(self.metrics()).with_context(|| self.metrics().display().to_string())?;
         // What was turned after the last update that is kept belongs to the run that was left.
-        let kept = |line: &&str| {
-            let line: Value = serde_json::from_str(line).unwrap_or_default();
-            let at = line["update"].as_u64();
-            at.is_some_and(|at| at <= update && !(at == update && line.get("changed").is_some()))
-        };
-        let lines: String = text.lines().filter(kept).map(|line| format!("{line}\n")).collect();
+        let turned = |line: &Value| line.get("changed").is_some();
+        let lines = lines_where(&text, |at, line| at < update || at == update && !turned(line));
         record.put("run.toml", format!("{}{}", origin.comment(), config.to_toml()).as_bytes())?;
         record.put("metrics.jsonl", lines.as_bytes())?;
         Ok(record)
@@ -164,4 +153,13 @@ impl Record {
     pub fn summary(&self, summary: &Value) -> Result<()> {
         self.put("summary.json", serde_json::to_string_pretty(summary)?.as_bytes())
     }
+}
+
+/// The lines of `metrics.jsonl` whose update, and whose whole, `keep` accepts; lines that are damaged go.
+fn lines_where(text: &str, keep: impl Fn(u64, &Value) -> bool) -> String {
+    let kept = |line: &&str| {
+        let line: Value = serde_json::from_str(line).unwrap_or_default();
+        line["update"].as_u64().is_some_and(|at| keep(at, &line))
+    };
+    text.lines().filter(kept).map(|line| format!("{line}\n")).collect()
 }

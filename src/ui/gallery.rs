@@ -2,7 +2,7 @@
 
 use eframe::egui::{
     self, Align, Color32, Layout, Rect, Response, RichText, Sense, Stroke, StrokeKind, TextStyle, TextureId, Ui,
-    WidgetInfo, accesskit::Role, pos2, vec2,
+    WidgetInfo, accesskit::Role, vec2,
 };
 
 use super::pictures::Pictures;
@@ -17,9 +17,6 @@ const GAP: f32 = 4.0;
 const LARGEST: f32 = 160.0;
 /// A group breaks into two or three lines before its pictures become smaller than this, in points.
 const SMALLEST: f32 = 48.0;
-
-/// Colours in the legend, as it runs from one end of the scale to the other.
-const STEPS: u32 = 48;
 
 /// Which advantage the frames show.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
@@ -328,20 +325,7 @@ fn legend(ui: &mut Ui) -> Rect {
     };
     end(ui, text::signed(-full), text::LEGEND_LESS, true);
     let (rect, response) = ui.allocate_exact_size(vec2(if words { 110.0 } else { 64.0 }, 10.0), Sense::hover());
-    let mut band = egui::Mesh::default();
-    for step in 0..=STEPS {
-        let share = step as f32 / STEPS as f32;
-        let colour = theme::diverging((2.0 * f64::from(share) - 1.0) * full);
-        let x = egui::lerp(rect.x_range(), share);
-        band.colored_vertex(pos2(x, rect.top()), colour);
-        band.colored_vertex(pos2(x, rect.bottom()), colour);
-        if step > 0 {
-            let corner = 2 * step;
-            band.add_triangle(corner - 2, corner - 1, corner);
-            band.add_triangle(corner - 1, corner, corner + 1);
-        }
-    }
-    ui.painter().add(band);
+    theme::band(ui.painter(), rect, |share| theme::diverging((2.0 * share - 1.0) * full));
     ui.painter().rect_stroke(rect, 2.0, ui.visuals().window_stroke, StrokeKind::Outside);
     end(ui, text::signed(full), text::LEGEND_MORE, false);
     response.on_hover_text(text::LEGEND_HELP);

@@ -5,12 +5,14 @@
 //! against green, and nothing is told by colour alone: each has a number in its tooltip.
 
 use eframe::egui::{
-    Color32, Context, CornerRadius, FontDefinitions, FontFamily, FontId, Frame, Margin, Stroke, Style, TextStyle,
-    Theme, Ui, Visuals, vec2,
+    Color32, Context, CornerRadius, FontDefinitions, FontFamily, FontId, Frame, Margin, Mesh, Painter, Rect, Stroke,
+    Style, TextStyle, Theme, Ui, Visuals, lerp, pos2, vec2,
 };
 
 /// Advantage, in standard deviations, at which a frame has its full colour.
 pub const FULL_ADVANTAGE: f64 = 2.0;
+/// Colours in a band, as it runs from one end of its scale to the other.
+const BAND_STEPS: u32 = 48;
 
 /// A positive advantage in full.
 const BLUE: [f32; 3] = [24.0, 104.0, 200.0];
@@ -140,6 +142,23 @@ pub fn curve(ui: &Ui, index: usize) -> Color32 {
     let palette = if ui.visuals().dark_mode { dark } else { light };
     let [red, green, blue] = palette[index % palette.len()];
     Color32::from_rgb(red, green, blue)
+}
+
+/// Fills `rect` from left to right with the colours of a scale, which takes shares from 0 to 1.
+pub fn band(painter: &Painter, rect: Rect, colour: impl Fn(f64) -> Color32) {
+    let mut band = Mesh::default();
+    for step in 0..=BAND_STEPS {
+        let share = step as f32 / BAND_STEPS as f32;
+        let x = lerp(rect.x_range(), share);
+        band.colored_vertex(pos2(x, rect.top()), colour(f64::from(share)));
+        band.colored_vertex(pos2(x, rect.bottom()), colour(f64::from(share)));
+        if step > 0 {
+            let corner = 2 * step;
+            band.add_triangle(corner - 2, corner - 1, corner);
+            band.add_triangle(corner - 1, corner, corner + 1);
+        }
+    }
+    painter.add(band);
 }
 
 /// Blue above zero, white at zero, orange below: full colour from [`FULL_ADVANTAGE`] on.

@@ -6,8 +6,6 @@ use super::super::{text, theme};
 use crate::session::Inspection;
 use crate::session::inspect::Token;
 
-/// Colours in the legend, as it runs from one end of the scale to the other.
-const STEPS: u32 = 48;
 /// Ratios this near to 1, and pushes this small, are rounding: the scale never ends closer.
 const ROUNDING: f64 = 1e-4;
 
@@ -138,21 +136,8 @@ impl Scale {
         let (name, help, [low, high]) = self.overlay.words();
         let (rect, response) = ui.allocate_exact_size(vec2(width, 26.0), Sense::hover());
         let bar = Rect::from_min_size(rect.min, vec2(rect.width(), 9.0));
-        let mut band = egui::Mesh::default();
-        for step in 0..=STEPS {
-            let share = step as f32 / STEPS as f32;
-            let colour = self.colour(self.at(f64::from(share)));
-            let x = egui::lerp(bar.x_range(), share);
-            band.colored_vertex(pos2(x, bar.top()), colour);
-            band.colored_vertex(pos2(x, bar.bottom()), colour);
-            if step > 0 {
-                let corner = 2 * step;
-                band.add_triangle(corner - 2, corner - 1, corner);
-                band.add_triangle(corner - 1, corner, corner + 1);
-            }
-        }
         let painter = ui.painter();
-        painter.add(band);
+        theme::band(painter, bar, |share| self.colour(self.at(share)));
         painter.rect_stroke(bar, 2.0, ui.visuals().window_stroke, StrokeKind::Outside);
         let number = |share: f64| match self.overlay {
             Overlay::Push => text::inspect::brief_signed(self.at(share)),

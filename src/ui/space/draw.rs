@@ -213,20 +213,7 @@ pub(super) fn axes(painter: &Painter, map: &Map, titles: [String; 2], look: &Loo
 
 /// A band with the colours of the rewards.
 pub(super) fn band(painter: &Painter, rect: Rect, edge: Stroke) {
-    const STEPS: u32 = 48;
-    let mut band = Mesh::default();
-    for step in 0..=STEPS {
-        let share = step as f32 / STEPS as f32;
-        let colour = theme::diverging((2.0 * f64::from(share) - 1.0) * theme::FULL_ADVANTAGE);
-        let x = rect.left() + share * rect.width();
-        [rect.top(), rect.bottom()].iter().for_each(|y| band.colored_vertex(pos2(x, *y), colour));
-        if step > 0 {
-            let corner = 2 * step;
-            band.add_triangle(corner - 2, corner - 1, corner);
-            band.add_triangle(corner - 1, corner, corner + 1);
-        }
-    }
-    painter.add(band);
+    theme::band(painter, rect, |share| theme::diverging((2.0 * share - 1.0) * theme::FULL_ADVANTAGE));
     painter.rect_stroke(rect, 2.0, edge, StrokeKind::Outside);
 }
 
