@@ -1,7 +1,7 @@
 //! Wall-clock time, for progress and throughput only; nothing that is computed depends on it.
 
 use std::sync::OnceLock;
-use std::time::Instant;
+use web_time::Instant;
 
 /// A stopwatch.
 #[derive(Clone, Copy, Debug)]
