@@ -111,6 +111,11 @@ export class Visit {
         return problem;
     }
 
+    /** Presses the button of the problem panel, which loads the page again. */
+    async tryAgain() {
+        await Promise.all([this.page.waitForEvent("load", { timeout: 10_000 }), this.page.click("#problem-retry")]);
+    }
+
     /** The longest time between two frames since the last call, in milliseconds. */
     async longestFrame() {
         return this.page.evaluate(() => {

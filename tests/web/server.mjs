@@ -44,14 +44,16 @@ export async function serve(folder, base) {
             return response.end("Not found");
         }
         const type = TYPES[extname(file)] ?? "application/octet-stream";
-        const gzip = COMPRESSED.includes(extname(file)) && /\bgzip\b/.test(request.headers["accept-encoding"] ?? "");
         const { size } = statSync(file);
+        const breaks = site.broken(path);
+        const accepted = /\bgzip\b/.test(request.headers["accept-encoding"] ?? "");
+        const gzip = accepted && !breaks && COMPRESSED.includes(extname(file));
         const extent = gzip ? { "content-encoding": "gzip", vary: "accept-encoding" } : { "content-length": size };
         response.writeHead(200, { ...headers, ...extent, "content-type": type });
         if (request.method === "HEAD") return response.end();
-        if (site.broken(path)) {
+        if (breaks) {
             const half = createReadStream(file, { end: size >> 1 });
-            return half.on("end", () => response.destroy()).pipe(gzip ? createGzip() : response, { end: false });
+            return half.on("end", () => setTimeout(() => response.destroy(), 100)).pipe(response, { end: false });
         }
         const bytes = createReadStream(file);
         (gzip ? bytes.pipe(createGzip({ level: 1 })) : bytes).pipe(response);

@@ -1,6 +1,6 @@
 // Settings for tests, and links made of them.
 
-/** A run that a graphics card made of software gets through: the tiny model, two pictures an update, nothing besides. */
+/** A run for a graphics card made of software: the tiny model, two pictures an update, nothing besides. */
 export const SMALL = {
     model: "tiny",
     prompts: 1,

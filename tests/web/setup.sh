@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# Installs what building and testing the page needs: the wasm32 target, wasm-bindgen in the version of Cargo.lock, trunk,
-# Chromium and what drives it. Everything but the target and Debian's packages goes to ~/.cache/artune/tools. Does only
-# what is not done yet; the first time takes ten minutes or so on two cores, most of it for trunk.
+# Installs what building and testing the page needs: the wasm32 target, wasm-bindgen in the version of Cargo.lock,
+# trunk, Chromium and what drives it. All but the target and Debian's packages goes to ~/.cache/artune/tools. Does only
+# what is not done yet; the first time takes ten minutes or so on two cores.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 
@@ -46,9 +46,11 @@ if [ "${#missing[@]}" -gt 0 ]; then
     done_in "${missing[*]}"
 fi
 
-if ! cmp -s tests/web/package-lock.json "$tools/package-lock.json" || [ ! -d "$tools/node_modules" ]; then
-    cp tests/web/package.json "$tools/"
-    (cd "$tools" && cp "$OLDPWD/tests/web/package-lock.json" new-lock.json && mv new-lock.json package-lock.json && npm ci --silent)
-    done_in "playwright-core"
+# The lock is copied last: it says that what it names is there.
+if ! cmp -s tests/web/package-lock.json "$tools/node_modules/lock.json"; then
+    cp tests/web/package.json tests/web/package-lock.json "$tools/"
+    npm ci --silent --prefix "$tools"
+    cp tests/web/package-lock.json "$tools/node_modules/lock.json"
+    done_in playwright-core
 fi
 echo "tools are in $tools"

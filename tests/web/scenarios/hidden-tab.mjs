@@ -36,7 +36,7 @@ export async function run({ site, open }) {
     const before = await visit.status();
     await sleep(REST * 1000);
     const after = await visit.status();
-    if (after.update !== before.update) throw new Error(`hidden, it went from update ${before.update} to ${after.update}`);
+    if (after.update !== before.update) throw new Error(`hidden, it went on from update ${before.update}`);
     await visit.page.evaluate(() => window.hide_page(false));
     const { seconds } = await visit.until("it goes on", (s) => s.update > after.update, 60);
     visit.clean();

@@ -22,11 +22,10 @@ export async function run({ site, open, out }) {
         site[kind] = path;
         await visit.visit(site.url);
         await fails(visit, kind === "missing" && path === isProgram && "loading.png");
-        // Trying again too early says so in the same panel, or in a new one.
-        await visit.page.click("#problem-retry");
+        await visit.tryAgain();
         await fails(visit);
         site[kind] = () => false;
-        await visit.page.click("#problem-retry");
+        await visit.tryAgain();
         await visit.until("the program runs", () => true, 60);
         visit.clean(/404|Failed to load|ERR_|Failed to fetch/);
         await visit.page.close();
@@ -47,7 +46,7 @@ export async function run({ site, open, out }) {
     await still.dispose();
     await offline.page.unroute("**/*.wasm");
     await offline.page.context().setOffline(false);
-    await offline.page.click("#problem-retry");
+    await offline.tryAgain();
     await offline.until("the program runs", () => true, 60);
     await offline.page.close();
 

@@ -13,7 +13,7 @@ export async function run({ site, open, out }) {
     if (!/weights|prior/i.test(problem)) throw new Error(`it does not say what is missing: "${problem}"`);
     await visit.page.screenshot({ path: join(out, "missing-weights.png") });
     site.missing = () => false;
-    await visit.page.click("#problem-retry");
+    await visit.tryAgain();
     const loaded = (s) => ["paused", "running"].includes(s.state);
     const { seconds } = await visit.until("the weights are loaded", loaded, 120);
     visit.clean(/404|Failed to load resource/);
