@@ -24,7 +24,7 @@ if ! bash tests/web/setup.sh; then
 fi
 
 say "the page: build"
-trunk build --release --offline
+trunk build --release
 
 say "the page: sizes in bytes"
 bytes() { cat "$@" | wc -c; }
