@@ -89,6 +89,7 @@ export class Visit {
     async until(wanted, passes, seconds) {
         const began = Date.now();
         for (let last; ; await sleep(GLANCE)) {
+            if (this.page.isClosed()) throw new Error(`the page was closed before ${wanted}`);
             // A page on its way to another has no answer.
             const [status, problem] = await Promise.all([this.status(), this.problem()]).catch(() => []);
             last = status ?? last;

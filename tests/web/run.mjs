@@ -44,7 +44,7 @@ async function play({ name, limit, browser: wish, run }) {
     try {
         site = await serve(dist, BASE);
         browser = await launch(wish);
-        const note = await Promise.race([run({ site, open: browser.open, dist, out }), late]);
+        const note = await Promise.race([run({ name, site, open: browser.open, out }), late]);
         verdict = ["passed", note];
     } catch (error) {
         verdict = ["FAILED", error.message.split("\n")[0]];

@@ -1,4 +1,4 @@
-// A browser without WebGPU: the processor computes, and the page says so.
+// A browser without WebGPU: the processor computes, and the page says so. `no-adapter` is the same for another cause.
 
 import { join } from "node:path";
 
@@ -8,7 +8,7 @@ export const what = "without WebGPU the page computes on the CPU, or says clearl
 export const limit = 240;
 export const browser = { webgpu: false };
 
-export async function run({ site, open, out }) {
+export async function run({ site, open, out, name }) {
     const visit = await open();
     await visit.visit(started(site, { ...SMALL, updates: 2 }));
     const made = visit.until("an update is made", (s) => s.update >= 1, 200).then(({ status }) => status);
@@ -16,7 +16,7 @@ export async function run({ site, open, out }) {
     const answer = await Promise.any([made, said]).catch((errors) => {
         throw errors.errors[0];
     });
-    await visit.page.screenshot({ path: join(out, "no-webgpu.png") });
+    await visit.page.screenshot({ path: join(out, `${name}.png`) });
     visit.clean();
     if (typeof answer === "string") return `it says "${answer}"`;
     if (!/cpu|processor/i.test(answer.device)) throw new Error(`the device is called "${answer.device}"`);
