@@ -12,6 +12,7 @@ const QUIET = ["--no-sandbox", "--no-first-run", "--disable-background-networkin
 // The last three let what WebGPU draws reach the screen; computing alone needs the first two.
 const WEBGPU = ["--enable-unsafe-webgpu", "--use-webgpu-adapter=swiftshader", "--enable-features=Vulkan",
     "--use-vulkan=swiftshader", "--use-angle=vulkan"];
+// `navigator.gpu` stays, but has no adapter; WebGL works, which it does not beside the flags above.
 const NO_WEBGPU = ["--disable-features=WebGPU", "--use-angle=swiftshader", "--enable-unsafe-swiftshader"];
 
 /** Milliseconds between two looks at the status of the program. */

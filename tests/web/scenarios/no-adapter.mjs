@@ -3,9 +3,4 @@
 export { limit, run } from "./no-webgpu.mjs";
 
 export const what = "without an adapter the page computes on the CPU, or says clearly that it cannot";
-
-function noAdapter() {
-    GPU.prototype.requestAdapter = async () => null;
-}
-
-export const browser = { scripts: [noAdapter] };
+export const browser = { webgpu: false };

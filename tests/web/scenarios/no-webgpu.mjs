@@ -6,7 +6,12 @@ import { SMALL, started } from "../settings.mjs";
 
 export const what = "without WebGPU the page computes on the CPU, or says clearly that it cannot";
 export const limit = 240;
-export const browser = { webgpu: false };
+
+function removeWebgpu() {
+    delete Navigator.prototype.gpu;
+}
+
+export const browser = { webgpu: false, scripts: [removeWebgpu] };
 
 export async function run({ site, open, out, name }) {
     const visit = await open();
