@@ -2,8 +2,8 @@
 
 import { inflateSync } from "node:zlib";
 
-/** The number of different colours in every seventh pixel of a screenshot: eight bits a channel, not interlaced. */
-export function colours(png) {
+/** The share of a screenshot, from 0 to 1, that differs from its commonest colour; 8 bits a channel, not interlaced. */
+export function filled(png) {
     const [width, height, depth, kind] = [png.readUInt32BE(16), png.readUInt32BE(20), png[24], png[25]];
     if (depth !== 8 || ![2, 6].includes(kind)) throw new Error("a kind of PNG that no screenshot is");
     const parts = [];
@@ -16,7 +16,7 @@ export function colours(png) {
     const step = kind === 2 ? 3 : 4;
     const stride = width * step;
     let above = new Uint8Array(stride);
-    const seen = new Set();
+    const counts = new Map();
     for (let y = 0; y < height; y++) {
         const [filter] = rows.subarray(y * (stride + 1));
         const row = Uint8Array.from(rows.subarray(y * (stride + 1) + 1, (y + 1) * (stride + 1)));
@@ -25,10 +25,13 @@ export function colours(png) {
             const corner = i < step ? 0 : above[i - step];
             row[i] += [0, left, above[i], (left + above[i]) >> 1, paeth(left, above[i], corner)][filter];
         }
-        for (let i = 0; i < stride; i += 7 * step) seen.add((row[i] << 16) | (row[i + 1] << 8) | row[i + 2]);
+        for (let i = 0; i < stride; i += step) {
+            const colour = (row[i] << 16) | (row[i + 1] << 8) | row[i + 2];
+            counts.set(colour, (counts.get(colour) ?? 0) + 1);
+        }
         above = row;
     }
-    return seen.size;
+    return 1 - Math.max(...counts.values()) / (width * height);
 }
 
 /** The neighbour nearest to left + above - corner. */
