@@ -118,7 +118,7 @@ fn the_same_seed_writes_the_same_tokens_on_the_gpu() {
         let sampling = SamplingConfig { guidance: 2.0, top_k: 40, top_p: 0.95, ..SamplingConfig::default() };
         let tokens =
             Rollout::new(&family.prior, &[0, 1, 2, 3, 4, 5, 6, 7], keys, sampling, device).finish(&family.prior);
-        tokens.into_data().iter::<i32>().collect::<Vec<_>>()
+        pollster::block_on(tokens).into_data().iter::<i32>().collect::<Vec<_>>()
     };
     let (a, b) = (tokens(&Device::flex()), tokens(&gpu));
     let same = a.iter().zip(&b).filter(|(x, y)| x == y).count();
@@ -183,7 +183,7 @@ fn pictures_are_painted_for_a_window_on_the_engines_own_gpu_and_read_back_for_an
     let mut config = RunConfig::default();
     config.apply([("model", "tiny"), ("prompts", "2"), ("num_generations", "2")]).expect("valid");
     let options = Options { config, device: adapter.index.to_string(), watched: true, ..Options::default() };
-    let (opened, setup) = session::open_for_window(&options.device).expect("a device");
+    let (opened, setup) = pollster::block_on(session::open_for_window(&options.device)).expect("a device");
     let session = session::start_for_window(options, opened, setup.as_ref());
     let setup = setup.expect("a device to draw with");
     while !matches!(session.wait().expect("an engine"), Event::State(State::Paused)) {}

@@ -75,7 +75,7 @@ pub fn choose(spec: &str) -> Result<Chosen, DeviceError> {
     let adapters = adapters();
     match pick(spec, &adapters)? {
         Pick::Cpu { notice } => Ok(cpu(notice)),
-        Pick::Adapter(index) => match open(&adapters[index], &adapters) {
+        Pick::Adapter(index) => match open_adapter(&adapters[index], &adapters) {
             Err(error) if is_auto(spec) => Ok(cpu(Some(format!("{error}. Computing on the CPU.")))),
             opened => opened,
         },
@@ -100,6 +100,15 @@ pub fn choose_for_window(spec: &str) -> Result<Chosen, DeviceError> {
         Some(setup) => Some(setup).filter(|s| s.backend != Backend::Gl),
     };
     Ok(chosen)
+}
+
+/// As [`choose`], or for a window [`choose_for_window`]: the only way that a page has, where opening takes a while.
+///
+/// # Errors
+/// As [`choose`].
+#[cfg(not(target_family = "wasm"))]
+pub async fn open(spec: &str, window: bool) -> Result<Chosen, DeviceError> {
+    if window { choose_for_window(spec) } else { choose(spec) }
 }
 
 /// What [`choose`] would take, in words, without opening it.
@@ -166,7 +175,7 @@ fn cpu(notice: Option<String>) -> Chosen {
 }
 
 /// Opens an adapter through burn, which asks for every feature and limit it may use later.
-fn open(adapter: &AdapterInfo, adapters: &[AdapterInfo]) -> Result<Chosen, DeviceError> {
+fn open_adapter(adapter: &AdapterInfo, adapters: &[AdapterInfo]) -> Result<Chosen, DeviceError> {
     // burn refuses to open one adapter twice. The lock is held while opening: Vulkan's loader does not bear two
     // instances made at once.
     static OPENED: Mutex<Vec<(usize, Device, WgpuSetup)>> = Mutex::new(Vec::new());
@@ -263,7 +272,7 @@ mod tests {
         assert!(none.contains("cpu") && none.contains("0: llvmpipe"), "{none}");
         let unknown = pick("radeon", &machine()).unwrap_err().to_string();
         assert!(unknown.contains("`radeon`") && unknown.contains("2: GeForce"), "{unknown}");
-        assert!(matches!(open(&machine()[1], &machine()), Err(DeviceError::Open { .. })));
+        assert!(matches!(open_adapter(&machine()[1], &machine()), Err(DeviceError::Open { .. })));
     }
 
     #[test]

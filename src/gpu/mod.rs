@@ -7,5 +7,5 @@ pub mod read;
 pub mod texture;
 
 pub use adapter::{AdapterInfo, AdapterKind, AdapterLimits, adapters};
-pub use device::{Chosen, DeviceError, choose, choose_for_window, describe};
+pub use device::{Chosen, DeviceError, choose, choose_for_window, describe, open};
 pub use gumbel::add_gumbel;

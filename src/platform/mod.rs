@@ -6,3 +6,4 @@ pub mod files;
 pub mod memory;
 pub mod processor;
 pub mod rng;
+pub mod task;

@@ -139,7 +139,7 @@ impl Task for PriorTask {
         let classes: Vec<usize> = (0..self.config.gpt.num_classes).flat_map(|c| std::iter::repeat_n(c, 8)).collect();
         let keys = (0..classes.len()).map(|i| Key::new(self.seed).fold(u64::MAX - 1).fold(i as u64)).collect();
         let sampling = SamplingConfig { guidance: 2.0, ..SamplingConfig::default() };
-        let tokens = Rollout::new(model, &classes, keys, sampling, &self.device).finish(model);
+        let tokens = Rollout::new(model, &classes, keys, sampling, &self.device).finish(model).await;
         let y = self.tokenizer.decode_code(tokens, [self.config.grid, self.config.grid]);
         let pictures = rgb_pictures(&read((y * 0.5 + 0.5).clamp(0.0, 1.0)).await?, self.config.side);
         Ok(Some((self.config.side, pictures)))

@@ -1,6 +1,7 @@
 //! Reinforcement learning on tokens: rollout, advantage, loss, entropy control, trainer. A pure library that a test
 //! or a notebook can drive without a session.
 
+pub mod adamw;
 pub mod advantage;
 pub mod entropy;
 pub mod gradient;

@@ -10,6 +10,7 @@ use super::sampling::{SamplingConfig, guide, likeliest};
 use crate::gpu::add_gumbel;
 use crate::model::transformer::{KvCache, Transformer};
 use crate::platform::rng::Key;
+use crate::platform::task::breathe;
 
 /// A batch of token sequences being written.
 pub struct Rollout {
@@ -129,8 +130,10 @@ impl Rollout {
     }
 
     /// Writes all that is missing and returns the tokens `[n, length]`.
-    pub fn finish(mut self, model: &Transformer) -> Tensor<2, Int> {
-        while self.step(model) {}
+    pub async fn finish(mut self, model: &Transformer) -> Tensor<2, Int> {
+        while self.step(model) {
+            breathe().await;
+        }
         Tensor::cat(self.tokens, 1)
     }
 }
@@ -152,16 +155,20 @@ mod tests {
         for guidance in [1.0, 2.0] {
             let sampling = SamplingConfig { guidance, ..SamplingConfig::default() };
             let begin = || Rollout::new(&model, &[3, 7], vec![Key::new(1), Key::new(2)], sampling, &device);
-            let whole = ids(begin().finish(&model));
+            let whole = ids(pollster::block_on(begin().finish(&model)));
             for length in [0, 1, 5, 16] {
                 let prefix: Vec<Vec<u32>> = whole.iter().map(|tokens| tokens[..length].to_vec()).collect();
-                assert_eq!(ids(begin().with_prefix(&prefix).finish(&model)), whole, "{length} given, {guidance}");
+                assert_eq!(
+                    ids(pollster::block_on(begin().with_prefix(&prefix).finish(&model))),
+                    whole,
+                    "{length} given, {guidance}"
+                );
             }
             // Every other token in the fourth place, with the random numbers of the first sequence.
             let others: Vec<Vec<u32>> =
                 (1..64).map(|step| [&whole[0][..3], &[(whole[0][3] + step) % 64]].concat()).collect();
             let again = Rollout::new(&model, &[3; 63], vec![Key::new(1); 63], sampling, &device);
-            let changed = ids(again.with_prefix(&others).finish(&model));
+            let changed = ids(pollster::block_on(again.with_prefix(&others).finish(&model)));
             assert!(changed.iter().zip(&others).all(|(tokens, prefix)| tokens.starts_with(prefix)));
             let differ = changed.iter().filter(|tokens| tokens[4..] != whole[0][4..]).count();
             assert!(differ > 0, "what follows depends on what was given: {differ} of 63");

@@ -117,7 +117,7 @@ impl Evaluator {
         for start in (0..n).step_by(BATCH) {
             let rows = start..(start + BATCH).min(n);
             let keys = rows.clone().map(|i| Key::new(request.seed).fold(PURPOSE).fold(i as u64)).collect();
-            let tokens = Rollout::new(model, &labels[rows.clone()], keys, sampling, device).finish(model);
+            let tokens = Rollout::new(model, &labels[rows.clone()], keys, sampling, device).finish(model).await;
             let x = decode_levels(family, tokens);
             let batch = RewardBatch { pictures: x.clone(), classes: labels[rows.clone()].to_vec() };
             scores.extend(read(rewards.score(&batch)).await?);

@@ -50,7 +50,7 @@ impl Painter {
     ///
     /// # Errors
     /// Where the device fails.
-    pub(super) fn hang(
+    pub(super) async fn hang(
         &mut self,
         mut rollouts: Rollouts,
         space: Option<Space>,
@@ -62,7 +62,7 @@ impl Painter {
         if let Some(decoded) = rollouts.decoded.take() {
             (atlas, notice) = self.paint(&decoded);
             if atlas.is_none() && rollouts.pictures.is_empty() {
-                rollouts.pictures = pollster::block_on(decoded.read())?;
+                rollouts.pictures = decoded.read().await?;
             }
         }
         let gallery = Gallery { space, ..gallery_of(&rollouts, rewards, classes, group) };
@@ -123,7 +123,7 @@ mod tests {
 
     fn hung(wall: &Wall, painter: &mut Painter, device: &Device) -> (Exhibit, Option<String>) {
         let classes = ["cat".to_string(), "bus".to_string()];
-        let notice = painter.hang(half_written(device), None, &[], &classes, 2).expect("hung");
+        let notice = pollster::block_on(painter.hang(half_written(device), None, &[], &classes, 2)).expect("hung");
         (wall.newest.take().expect("an exhibit"), notice)
     }
 

@@ -1,10 +1,7 @@
 //! Starting an engine and talking to it.
 
-use std::any::Any;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender, channel};
-use std::thread::JoinHandle;
 
 use anyhow::Result;
 
@@ -13,7 +10,8 @@ use super::protocol::{Command, Event, Options, State};
 use super::slot::Slot;
 use super::worker::{Engine, advice};
 use crate::gpu::texture::Easel;
-use crate::gpu::{Chosen, choose_for_window};
+use crate::gpu::{Chosen, open};
+use crate::platform::task::{self, Work};
 
 /// The graphics device that the window draws with: the engine's own, where it computes on one.
 pub type DrawSetup = burn::tensor::wgpu::WgpuSetup;
@@ -22,7 +20,7 @@ pub type DrawSetup = burn::tensor::wgpu::WgpuSetup;
 pub struct Session {
     commands: Sender<Command>,
     events: Receiver<Event>,
-    thread: Option<JoinHandle<()>>,
+    work: Option<Work>,
     /// The newest rollouts.
     pub gallery: Slot<Exhibit>,
     easels: Slot<Easel>,
@@ -61,22 +59,25 @@ impl Session {
         self.events.recv().ok()
     }
 
-    /// Asks the engine to save and end, and waits until it has.
+    /// Asks the engine to save and end, and waits until it has, where waiting is allowed.
     pub fn join(mut self) {
-        self.end();
+        self.quit().into_iter().for_each(Work::wait);
     }
 
-    fn end(&mut self) {
+    /// Asks the engine to save and end, without waiting for it.
+    pub fn leave(mut self) -> Option<Work> {
+        self.quit()
+    }
+
+    fn quit(&mut self) -> Option<Work> {
         self.send(Command::Quit);
-        if let Some(thread) = self.thread.take() {
-            let _ = thread.join();
-        }
+        self.work.take()
     }
 }
 
 impl Drop for Session {
     fn drop(&mut self) {
-        self.end();
+        self.quit().into_iter().for_each(Work::wait);
     }
 }
 
@@ -93,8 +94,8 @@ pub struct OpenDevice(Chosen);
 ///
 /// # Errors
 /// Where the named device does not exist.
-pub fn open_for_window(device: &str) -> Result<(OpenDevice, Option<DrawSetup>)> {
-    let mut chosen = choose_for_window(device)?;
+pub async fn open_for_window(device: &str) -> Result<(OpenDevice, Option<DrawSetup>)> {
+    let mut chosen = open(device, true).await?;
     let setup = chosen.setup.take();
     if let Some(setup) = &setup {
         setup.device.on_uncaptured_error(Arc::new(complain));
@@ -124,24 +125,18 @@ fn spawn(options: Options, chosen: Option<Chosen>) -> Session {
     let (outbox, events) = channel();
     let wall = Wall::default();
     let painter = Painter::new(wall.clone());
-    let body = move || {
-        let failed = outbox.clone();
-        let run = || Engine::open(options, chosen, inbox, outbox, painter).and_then(|mut engine| engine.serve());
-        // A panic in a backend must not leave the face waiting for ever.
-        let result = catch_unwind(AssertUnwindSafe(run)).unwrap_or_else(|panic| Err(anyhow::anyhow!(words(&*panic))));
-        if let Err(error) = result {
+    let last = outbox.clone();
+    let run = move || async move { Engine::open(options, chosen, inbox, outbox, painter).await?.serve().await };
+    // A panic in a backend must not leave the face waiting for ever.
+    let end = move |result: Result<Result<()>, String>| {
+        let stopped = |words| Err(anyhow::anyhow!("the engine stopped unexpectedly: {words}"));
+        if let Err(error) = result.unwrap_or_else(stopped) {
             let advice = advice(&error);
-            let _ = failed.send(Event::Failed { error: format!("{error:#}"), advice });
+            let _ = last.send(Event::Failed { error: format!("{error:#}"), advice });
         }
-        let _ = failed.send(Event::State(State::Ended));
+        let _ = last.send(Event::State(State::Ended));
     };
-    // burn orders a graphics card's work by thread: one thread owns every tensor. Deep graphs need stack.
-    let thread = std::thread::Builder::new().name("engine".into()).stack_size(32 << 20).spawn(body).ok();
-    Session { commands, events, thread, gallery: wall.newest, easels: wall.easels, computes_with: None }
-}
-
-/// What a panic said.
-fn words(panic: &(dyn Any + Send)) -> String {
-    let text = panic.downcast_ref::<String>().cloned().or_else(|| Some((*panic.downcast_ref::<&str>()?).to_string()));
-    format!("the engine stopped unexpectedly: {}", text.unwrap_or_else(|| "no reason given".into()))
+    // burn orders a graphics card's work by thread: one thread owns every tensor.
+    let work = task::start("engine", run, end);
+    Session { commands, events, work: Some(work), gallery: wall.newest, easels: wall.easels, computes_with: None }
 }

@@ -241,7 +241,7 @@ impl Studio {
         for (chunk, rows) in classes.chunks(BATCH).enumerate() {
             let key = Key::new(seed).fold(purpose::SAMPLES);
             let keys = (0..rows.len()).map(|i| key.fold((chunk * BATCH + i) as u64)).collect();
-            let tokens = Rollout::new(model, rows, keys, *sampling, &self.device).finish(model);
+            let tokens = Rollout::new(model, rows, keys, *sampling, &self.device).finish(model).await;
             pictures.extend(rgb_pictures(&read(decode_levels(family, tokens)).await?, family.config.side));
         }
         Ok(pictures)
@@ -305,7 +305,7 @@ async fn bootstrap(family: &Family, config: &RunConfig, device: &Device) -> Resu
         let classes: Vec<usize> = (0..BATCH).map(|i| i % family.config.gpt.num_classes).collect();
         let key = Key::new(config.seed).fold(purpose::BOOTSTRAP).fold(chunk as u64);
         let keys = (0..BATCH).map(|i| key.fold(i as u64)).collect();
-        let tokens = Rollout::new(&family.prior, &classes, keys, sampling, device).finish(&family.prior);
+        let tokens = Rollout::new(&family.prior, &classes, keys, sampling, device).finish(&family.prior).await;
         let ids: Vec<i32> = classes.iter().map(|&c| c as i32).collect();
         let labels = Tensor::from_data(TensorData::new(ids, [BATCH]), device);
         let (_, h) = token_log_probs(teacher_forced(&family.prior, labels, tokens.clone()), tokens.clone());

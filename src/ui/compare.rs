@@ -74,7 +74,7 @@ impl Sheet {
     fn read(&mut self, ctx: &Context, update: u64, path: &Path) {
         if self.update != Some(update) {
             let path = path.to_owned();
-            let reading = Job::start(ctx, move || compare::picture(&path));
+            let reading = Job::start(ctx, move || async move { compare::picture(&path) });
             // The last one stays on the screen until the next has come.
             *self = Self { update: Some(update), reading: Some(reading), texture: self.texture.take(), failed: None };
         }

@@ -227,10 +227,12 @@ impl Menu {
             return;
         }
         let (answer, clock) = ((self.choose)(ask), Stopwatch::start());
-        self.asking = Some(Job::start(ctx, move || match pollster::block_on(answer) {
-            Some(path) => then(&path),
-            None if clock.seconds() < SOONEST => vec![FileWish::Complain(text::NO_DIALOG.into())],
-            None => vec![],
+        self.asking = Some(Job::start(ctx, move || async move {
+            match answer.await {
+                Some(path) => then(&path),
+                None if clock.seconds() < SOONEST => vec![FileWish::Complain(text::NO_DIALOG.into())],
+                None => vec![],
+            }
         }));
     }
 
@@ -304,7 +306,9 @@ impl Menu {
         };
         if self.hover.as_ref().is_none_or(|hover| hover.path != path) {
             let at = path.clone();
-            let look = move || opening::recognise(&at).map(|it| text::would(&it)).map_err(|error| error.to_string());
+            let look = move || async move {
+                opening::recognise(&at).map(|it| text::would(&it)).map_err(|error| error.to_string())
+            };
             self.hover = Some(Hover { path, looking: Some(Job::start(ctx, look)), said: None });
         }
         let Some(hover) = &mut self.hover else { return };
@@ -339,7 +343,7 @@ impl Menu {
         let taken = if shift { COMPARED } else { 1 };
         for file in files.iter().take(taken) {
             let path = file.path().to_owned();
-            let then = move || if shift { compared(&path) } else { opened(&path) };
+            let then = move || async move { if shift { compared(&path) } else { opened(&path) } };
             self.dropped.push(Job::start(ctx, then));
         }
         if files.len() > taken {

@@ -1,25 +1,29 @@
-//! Work that must not hold up the window: it is done on a thread of its own, and its result is taken when it is there.
+//! Work that must not hold up the window: it is done apart from it, and its result is taken when it is there.
 
 use std::sync::mpsc::{Receiver, TryRecvError, channel};
 use std::task::Poll;
-use std::thread;
 
 use eframe::egui::Context;
+
+use crate::platform::task::{self, Portable};
 
 /// A result that is still to come.
 pub(super) struct Job<T>(Receiver<T>);
 
-impl<T: Send + 'static> Job<T> {
+impl<T: Portable + 'static> Job<T> {
     /// Begins `work`; the window is drawn again when it is done.
-    pub(super) fn start(ctx: &Context, work: impl FnOnce() -> T + Send + 'static) -> Self {
+    pub(super) fn start<F>(ctx: &Context, work: impl FnOnce() -> F + Portable + 'static) -> Self
+    where
+        F: Future<Output = T> + 'static,
+    {
         let (sender, receiver) = channel();
         let ctx = ctx.clone();
-        let body = move || {
-            let _ = sender.send(work());
+        let end = move |result: Result<T, String>| {
+            // Of work that panicked nothing is sent: that the sender is gone is heard below.
+            result.into_iter().for_each(|result| drop(sender.send(result)));
             ctx.request_repaint();
         };
-        // Where no thread can be had the sender is dropped, which is heard below.
-        drop(thread::Builder::new().name("files".into()).spawn(body));
+        drop(task::start("files", work, end));
         Self(receiver)
     }
 
@@ -35,6 +39,7 @@ impl<T: Send + 'static> Job<T> {
 
 #[cfg(test)]
 mod tests {
+    use std::thread;
     use std::time::{Duration, Instant};
 
     use super::*;
@@ -53,7 +58,7 @@ mod tests {
     #[test]
     fn a_job_brings_its_result_and_one_that_breaks_off_brings_none() {
         let ctx = Context::default();
-        assert_eq!(wait(&Job::start(&ctx, || 7)), Some(7));
+        assert_eq!(wait(&Job::start(&ctx, || async { 7 })), Some(7));
         let broken: Job<u32> = Job(channel().1);
         assert_eq!(wait(&broken), None);
     }

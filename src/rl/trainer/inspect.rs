@@ -174,7 +174,7 @@ impl Trainer {
     ) -> Result<Vec<u32>, TrainError> {
         let Specimen { class, key, sampling, .. } = specimen;
         let rollout = Rollout::new(policy, &[*class], vec![*key], *sampling, &self.device);
-        Ok(read_ids(rollout.with_prefix(&[prefix.to_vec()]).finish(policy)).await?)
+        Ok(read_ids(rollout.with_prefix(&[prefix.to_vec()]).finish(policy).await).await?)
     }
 
     /// Decodes sequences of tokens to pictures, `side * side * 3` bytes of RGB each.

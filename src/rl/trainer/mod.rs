@@ -13,7 +13,6 @@ mod score;
 
 use std::collections::BTreeMap;
 
-use burn::optim::{AdamWConfig, ModuleOptimizer};
 use burn::prelude::*;
 use thiserror::Error;
 
@@ -23,12 +22,13 @@ pub use inspect::{Pushes, Reading, Specimen};
 pub use optimise::teacher_forced;
 pub use progress::{Advance, Outcome, Phase};
 
+use super::adamw::AdamW;
 use super::advantage::{AdvantageError, Advantages};
 use super::grpo;
 use super::rollout::Rollout;
 use super::sampling::SamplingConfig;
 use crate::config::RunConfig;
-use crate::gpu::read::ReadError;
+use crate::gpu::read::{ReadError, to_host};
 use crate::metrics::MetricError;
 use crate::model::family::Family;
 use crate::model::transformer::Transformer;
@@ -113,7 +113,7 @@ pub struct TrainerState {
     pub update: u64,
     /// burn record of the policy.
     pub policy: Vec<u8>,
-    /// burn record of the optimiser.
+    /// The optimiser, as [`AdamW::save`] writes it.
     pub optimizer: Vec<u8>,
     /// Exponential moving moments of the generated features.
     pub moments: Moments,
@@ -211,7 +211,7 @@ pub struct Trainer {
     learner: Transformer,
     /// The policy without gradients; refreshed after each inner step.
     acting: Transformer,
-    optimizer: ModuleOptimizer,
+    optimizer: AdamW,
     entropy_measured: f64,
     update: u64,
     stage: Stage,
@@ -318,12 +318,12 @@ impl Trainer {
     ///
     /// # Errors
     /// Where the device or the serialiser fails.
-    pub fn state(&self) -> Result<TrainerState, TrainError> {
-        let state = |e: &dyn std::fmt::Display| TrainError::State(e.to_string());
+    pub async fn state(&self) -> Result<TrainerState, TrainError> {
+        let policy = to_host(self.acting.clone()).await?.into_record().into_bytes();
         Ok(TrainerState {
             update: self.update,
-            policy: self.acting.clone().into_record().into_bytes().map_err(|e| state(&e))?.to_vec(),
-            optimizer: self.optimizer.into_bytes().map_err(|e| state(&e))?.to_vec(),
+            policy: policy.map_err(|e| TrainError::State(e.to_string()))?.to_vec(),
+            optimizer: self.optimizer.save().await?,
             moments: self.loo.ema().clone(),
             entropy_measured: self.entropy_measured,
         })
@@ -339,9 +339,8 @@ impl Trainer {
             .map_err(|e| wrong(&e))?;
         let learner = autodiff_copy(&self.family, &self.device).try_load_record(record).map_err(|e| wrong(&e))?;
         // The record carries the parameters' ids, by which the optimiser's moments are found: the policy comes first.
-        self.optimizer = optimizer(&self.config)
-            .from_bytes(burn::tensor::Bytes::from_bytes_vec(state.optimizer))
-            .map_err(|e| wrong(&e))?;
+        self.optimizer = optimizer(&self.config);
+        self.optimizer.load(&state.optimizer, &self.device).map_err(TrainError::State)?;
         self.acting = learner.valid();
         self.learner = learner;
         self.loo.set_ema(state.moments)?;
@@ -400,13 +399,8 @@ fn autodiff_copy(family: &Family, device: &Device) -> Transformer {
     family.config.gpt.init(&device.clone().autodiff()).load_record(family.prior.clone().into_record())
 }
 
-fn optimizer(config: &RunConfig) -> ModuleOptimizer {
-    AdamWConfig::new()
-        .with_beta_1(config.adam_beta1 as f32)
-        .with_beta_2(config.adam_beta2 as f32)
-        .with_weight_decay(config.weight_decay as f32)
-        .with_epsilon(ADAM_EPSILON)
-        .init()
+fn optimizer(config: &RunConfig) -> AdamW {
+    AdamW::new(config.adam_beta1 as f32, config.adam_beta2 as f32, ADAM_EPSILON, config.weight_decay)
 }
 
 fn finite_mean(values: &[f64]) -> f64 {

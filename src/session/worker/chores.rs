@@ -25,15 +25,16 @@ const SENT: usize = 64;
 
 impl Engine {
     /// Makes the inner steps that are still to do: in their midst the weights belong to no update.
-    pub(super) fn finish_update(&mut self) -> Result<()> {
+    pub(super) async fn finish_update(&mut self) -> Result<()> {
         while !self.studio.trainer.at_boundary() {
             let update = self.studio.trainer.update() + 1;
-            if let Outcome::Update(metrics) = pollster::block_on(self.studio.trainer.advance())?.outcome {
+            if let Outcome::Update(metrics) = self.studio.trainer.advance().await?.outcome {
                 if let Pace::Replaying(_) = self.pace {
                     self.studio.scene.commit(); // it has been completed before
                     continue;
                 }
-                self.complete(update, metrics)?;
+                // Completing may measure, which finishes an update first: by then there is none to finish.
+                Box::pin(self.complete(update, metrics)).await?;
                 if matches!(self.pace, Pace::Step(_)) {
                     self.pace = Pace::Waiting; // the step that was asked for ends here
                 }
@@ -44,7 +45,7 @@ impl Engine {
     }
 
     /// Everything that is due after an update.
-    pub(super) fn complete(&mut self, update: u64, metrics: Metrics) -> Result<()> {
+    pub(super) async fn complete(&mut self, update: u64, metrics: Metrics) -> Result<()> {
         self.studio.scene.commit();
         for (name, what) in [
             ("samples_skipped", "samples had a reward that is not finite and were left out"),
@@ -71,22 +72,22 @@ impl Engine {
         let (evaluate, sheet) = (due(config.eval_every), due(config.sample_every));
         let save = last || due(config.checkpoint_every);
         if evaluate {
-            self.measure()?;
+            self.measure().await?;
         }
         if sheet {
-            self.sheet()?;
+            self.sheet().await?;
         }
         if save {
-            self.save()?;
+            self.save().await?;
         }
         if last {
             self.summarise()?;
         }
-        self.keep_frame()
+        self.keep_frame().await
     }
 
-    pub(super) fn measure(&mut self) -> Result<()> {
-        self.finish_update()?;
+    pub(super) async fn measure(&mut self) -> Result<()> {
+        self.finish_update().await?;
         let trainer = &self.studio.trainer;
         let (update, config) = (trainer.update(), trainer.config());
         let request = Request {
@@ -98,7 +99,7 @@ impl Engine {
         if self.options.watched {
             self.say(Event::Notice(format!("measuring {} samples…", request.samples)));
         }
-        let evaluation = pollster::block_on(self.studio.evaluate(&request))?;
+        let evaluation = self.studio.evaluate(&request).await?;
         if let Some(record) = &self.record {
             record.line(update, &evaluation.metrics, Some(&evaluation.protocol))?;
         }
@@ -108,7 +109,7 @@ impl Engine {
 
     /// A sheet of samples: always the same classes, seeds and guidance. It goes to the run folder, and to a face that
     /// looks on.
-    pub(super) fn sheet(&self) -> Result<()> {
+    pub(super) async fn sheet(&self) -> Result<()> {
         if self.record.is_none() && !self.options.watched {
             return Ok(());
         }
@@ -120,7 +121,7 @@ impl Engine {
             None => ((0..SHOWN.0).map(|i| i * count / SHOWN.0).collect(), SHOWN.1),
         };
         let sampling = SamplingConfig { guidance: config.eval_guidance, ..SamplingConfig::default() };
-        let mut pictures = pollster::block_on(self.studio.sample(&classes, config.seed, &sampling))?;
+        let mut pictures = self.studio.sample(&classes, config.seed, &sampling).await?;
         if let Some(record) = &self.record {
             record.samples(update, &pictures, side, columns)?;
         }
@@ -132,24 +133,24 @@ impl Engine {
         Ok(())
     }
 
-    pub(super) fn save(&mut self) -> Result<()> {
-        self.finish_update()?;
+    pub(super) async fn save(&mut self) -> Result<()> {
+        self.finish_update().await?;
         let Some(record) = &self.record else {
             self.say(Event::Notice("nothing is saved: this session has no run folder".into()));
             return Ok(());
         };
         let Studio { trainer, origin, .. } = &self.studio;
         let (config, origin) = (trainer.config().clone(), origin.clone());
-        let saved = Saved { config, origin, seconds: self.seconds(), state: trainer.state()? };
+        let saved = Saved { config, origin, seconds: self.seconds(), state: trainer.state().await? };
         let path = checkpoint::save(&Record::checkpoints(record.folder()), saved)?;
         self.say(Event::Saved { path });
         Ok(())
     }
 
     /// Answers a question about a sample. One that has no answer never stops the run.
-    pub(super) fn inspect(&mut self, question: Question) {
+    pub(super) async fn inspect(&mut self, question: Question) {
         let checkpoints = self.record.as_ref().map(|record| Record::checkpoints(record.folder()));
-        let answer = pollster::block_on(self.studio.inspect(&question, checkpoints.as_deref(), &self.time.keyframes));
+        let answer = self.studio.inspect(&question, checkpoints.as_deref(), &self.time.keyframes).await;
         self.say(match answer {
             Ok(inspection) => Event::Inspected(Box::new(inspection)),
             Err(error) => Event::NotInspected { question, why: format!("{error:#}") },
@@ -177,17 +178,17 @@ impl Engine {
         }))
     }
 
-    pub(super) fn close(&mut self) -> Result<()> {
+    pub(super) async fn close(&mut self) -> Result<()> {
         if let Pace::Replaying(_) = self.pace {
             return Ok(()); // the run that was left has been saved, and the other has not begun
         }
-        self.finish_update()?;
+        self.finish_update().await?;
         // Whoever asked for a run can go on with it from its very start; a window that was only opened leaves nothing.
         if self.studio.trainer.update() == self.opened_at && self.options.watched && !self.options.resume {
             self.record.take().into_iter().for_each(Record::discard);
         }
         if self.record.is_some() {
-            self.save()?;
+            self.save().await?;
             self.summarise()?;
         }
         Ok(())

@@ -17,9 +17,10 @@ use super::record::Record;
 use super::room::Refusal;
 use super::studio::Studio;
 use crate::config::{Param, RunConfig};
-use crate::gpu::{Chosen, choose};
+use crate::gpu::{Chosen, open};
 use crate::platform::clock::Stopwatch;
 use crate::platform::files::unused_folder;
+use crate::platform::task;
 use crate::rl::trainer::{Advance, Outcome, Rollouts};
 use admission::Gate;
 use time::Time;
@@ -85,7 +86,7 @@ pub(super) struct Engine {
 
 impl Engine {
     /// Opens device, networks and run folder, and says so.
-    pub(super) fn open(
+    pub(super) async fn open(
         options: Options,
         chosen: Option<Chosen>,
         inbox: Receiver<Command>,
@@ -97,7 +98,7 @@ impl Engine {
         let window = chosen.is_some();
         let chosen = match chosen {
             Some(chosen) => chosen,
-            None => choose(&options.device)?,
+            None => open(&options.device, false).await?,
         };
         if let Some(notice) = &chosen.notice {
             let _ = outbox.send(Event::Notice(notice.clone()));
@@ -106,7 +107,7 @@ impl Engine {
         let _ = outbox.send(Event::Machine(Box::new(machine.clone())));
         let keyframes = if options.watched { options.keyframe_bytes as u64 } else { 0 };
         let gate = Gate { machine, watched: options.watched, keyframes, outbox: outbox.clone() };
-        let studio = pollster::block_on(Studio::open_if(&options, &chosen.device, |c, begun| gate.open(c, begun)))?;
+        let studio = Studio::open_if(&options, &chosen.device, |c, begun| gate.open(c, begun)).await?;
         let record = match &options.out {
             Some(out) => Some(Record::open(out, studio.trainer.config(), &studio.origin, studio.trainer.update())?),
             None => None,
@@ -135,7 +136,7 @@ impl Engine {
             started,
         };
         engine.announce();
-        engine.keep_frame()?;
+        engine.keep_frame().await?;
         Ok(engine)
     }
 
@@ -167,39 +168,39 @@ impl Engine {
     }
 
     /// Serves commands and works until told to quit.
-    pub(super) fn serve(&mut self) -> Result<()> {
+    pub(super) async fn serve(&mut self) -> Result<()> {
         if self.record.is_some() && self.studio.trainer.update() == 0 {
             let config = self.studio.trainer.config();
             // A window opens sooner without; its first sheet comes with its first update.
             let unwatched = !self.options.watched;
             let (evaluate, sheet) = (config.eval_every > 0 && unwatched, config.sample_every > 0 && unwatched);
             if evaluate {
-                self.measure()?;
+                self.measure().await?;
             }
             if sheet {
-                self.sheet()?;
+                self.sheet().await?;
             }
         }
         self.tell_state();
         loop {
-            let next = match self.next_command() {
+            let next = match self.next_command().await {
                 Some(command) if matches!(self.pace, Pace::Replaying(_)) && !matches!(command, Command::Quit) => {
-                    self.defer(command)?;
+                    self.defer(command).await?;
                     continue;
                 }
                 next => next,
             };
             match next {
-                Some(Command::Quit) => return self.close(),
-                Some(command) => self.obey(command)?,
+                Some(Command::Quit) => return self.close().await,
+                Some(command) => self.obey(command).await?,
                 None if self.pace == Pace::Waiting => {}
-                None => self.work()?,
+                None => self.work().await?,
             }
         }
     }
 
     /// The next command; waits for one where there is nothing else to do, and a moment in slow motion.
-    fn next_command(&mut self) -> Option<Command> {
+    async fn next_command(&mut self) -> Option<Command> {
         if !matches!(self.pace, Pace::Replaying(_))
             && let Some(command) = self.time.next_deferred()
         {
@@ -210,24 +211,24 @@ impl Engine {
             Pace::Replaying(_) => Duration::ZERO,
             _ => Duration::from_secs_f64(self.time.rest()),
         };
-        match self.inbox.recv_timeout(patience) {
+        match task::next(&self.inbox, patience).await {
             Ok(command) => Some(command),
             Err(RecvTimeoutError::Timeout) => None,
             Err(RecvTimeoutError::Disconnected) => Some(Command::Quit),
         }
     }
 
-    fn obey(&mut self, command: Command) -> Result<()> {
+    async fn obey(&mut self, command: Command) -> Result<()> {
         match command {
             Command::Run => self.go(Pace::Running),
             Command::Pause => self.go(Pace::Waiting),
             Command::Step(span) => self.go(Pace::Step(span)),
-            Command::Set { name, value } => self.turn(&name, &value)?,
-            Command::Evaluate => self.measure()?,
-            Command::Save => self.save()?,
-            Command::Inspect(question) => self.inspect(question),
-            Command::Reset => self.reset()?,
-            Command::Rewind(to) => self.rewind(to)?,
+            Command::Set { name, value } => self.turn(&name, &value).await?,
+            Command::Evaluate => self.measure().await?,
+            Command::Save => self.save().await?,
+            Command::Inspect(question) => self.inspect(question).await,
+            Command::Reset => self.reset().await?,
+            Command::Rewind(to) => self.rewind(to).await?,
             Command::Slow(delay) => self.slow(delay),
             Command::Quit => {}
         }
@@ -235,7 +236,7 @@ impl Engine {
     }
 
     /// Begins again with the settings as they are. The run so far stays in its folder; the new one gets another.
-    fn reset(&mut self) -> Result<()> {
+    async fn reset(&mut self) -> Result<()> {
         self.say(Event::State(State::Loading));
         let config = self.studio.trainer.config().clone();
         // A resumed run has its pictures and networks from its checkpoint.
@@ -246,18 +247,18 @@ impl Engine {
             && self.studio.trainer.update() > 0
         {
             self.options.out = Some(unused_folder(record.folder()));
-            self.save()?;
+            self.save().await?;
             self.summarise()?;
         }
         // Not both in memory at once.
         self.time.keyframes = Keyframes::new(self.options.keyframe_bytes);
         let admit = |config: &RunConfig, begun| self.gate.open(config, begun);
-        match pollster::block_on(Studio::open_if(&self.options, &self.device, admit)) {
+        match Studio::open_if(&self.options, &self.device, admit).await {
             Ok(studio) => self.studio = studio,
             Err(error) => {
                 self.options = before;
                 self.say(Event::Warning(format!("the run goes on as it was: {error:#}")));
-                self.keep_frame()?;
+                self.keep_frame().await?;
                 self.go(Pace::Waiting);
                 return Ok(());
             }
@@ -268,7 +269,7 @@ impl Engine {
         self.started = Stopwatch::start();
         (self.sheet_due, self.opened_at) = (self.options.watched, 0);
         self.announce();
-        self.keep_frame()?;
+        self.keep_frame().await?;
         self.go(Pace::Waiting);
         Ok(())
     }
@@ -293,7 +294,7 @@ impl Engine {
         }));
     }
 
-    fn turn(&mut self, name: &str, value: &str) -> Result<()> {
+    async fn turn(&mut self, name: &str, value: &str) -> Result<()> {
         if Param::find(name).is_ok_and(|param| !param.live) {
             self.say(Event::Warning(format!("{name} is fixed once a run has begun; begin another to change it")));
             return Ok(());
@@ -314,7 +315,7 @@ impl Engine {
                 self.studio.trainer.set_config(config);
                 // Pictures that wait to be learnt from are paid by the knobs as they stand now.
                 if let Some(rollouts) = self.studio.trainer.revalue()? {
-                    self.show(rollouts)?;
+                    self.show(rollouts).await?;
                 }
                 self.say(Event::Changed { name: name.into(), value: value.into() });
                 if name == "updates" {
@@ -327,9 +328,9 @@ impl Engine {
     }
 
     /// One piece of work.
-    fn work(&mut self) -> Result<()> {
+    async fn work(&mut self) -> Result<()> {
         if std::mem::take(&mut self.sheet_due) && self.studio.trainer.config().sample_every > 0 {
-            self.sheet()?;
+            self.sheet().await?;
         }
         if matches!(self.pace, Pace::Replaying(_)) && !self.studio.trainer.is_midway() {
             self.replay_turns()?;
@@ -337,7 +338,7 @@ impl Engine {
         let update = self.studio.trainer.update() + 1;
         let one_by_one = matches!(self.pace, Pace::Step(Span::Image));
         self.studio.trainer.set_together(one_by_one.then_some(1));
-        let advance = pollster::block_on(self.studio.trainer.advance())?;
+        let advance = self.studio.trainer.advance().await?;
         let Advance { phase, done, .. } = advance;
         self.time.worked = Stopwatch::start();
         if one_by_one && phase == Phase::Generate {
@@ -350,7 +351,7 @@ impl Engine {
         if self.options.watched && phase == Phase::Generate && (closely || self.last_preview.seconds() > pause) {
             let clock = Stopwatch::start();
             if let Some(rollouts) = self.studio.trainer.preview() {
-                self.show(rollouts)?;
+                self.show(rollouts).await?;
                 self.preview_cost = clock.seconds();
             }
             self.last_preview = Stopwatch::start();
@@ -359,12 +360,12 @@ impl Engine {
         let mut last = false;
         match advance.outcome {
             Outcome::None | Outcome::Drawn => {}
-            Outcome::Scored(rollouts) => self.show(*rollouts)?,
+            Outcome::Scored(rollouts) => self.show(*rollouts).await?,
             Outcome::Update(metrics) => {
                 if let Pace::Replaying(to) = self.pace {
-                    return self.replayed(to);
+                    return self.replayed(to).await;
                 }
-                self.complete(update, metrics)?;
+                self.complete(update, metrics).await?;
                 last = self.studio.trainer.update() >= self.studio.trainer.config().updates;
             }
         }
@@ -377,11 +378,11 @@ impl Engine {
         Ok(())
     }
 
-    fn show(&mut self, rollouts: Rollouts) -> Result<()> {
+    async fn show(&mut self, rollouts: Rollouts) -> Result<()> {
         let space = self.studio.scene.space_of(&rollouts, self.studio.trainer.config());
         let (trainer, classes) = (&self.studio.trainer, &self.studio.pictures.class_names);
         let group = trainer.config().num_generations.max(1) as usize;
-        let notice = self.painter.hang(rollouts, space, &trainer.rewards().names(), classes, group)?;
+        let notice = self.painter.hang(rollouts, space, &trainer.rewards().names(), classes, group).await?;
         notice.into_iter().for_each(|line| self.say(Event::Notice(line)));
         Ok(())
     }

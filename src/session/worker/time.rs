@@ -68,10 +68,11 @@ impl Engine {
     }
 
     /// Keeps the state after the update just made, where somebody looks on who may want it back.
-    pub(super) fn keep_frame(&mut self) -> Result<()> {
+    pub(super) async fn keep_frame(&mut self) -> Result<()> {
         if self.options.watched && self.options.keyframe_bytes > 0 {
             let trainer = &self.studio.trainer;
-            let (config, state, average) = (trainer.config().clone(), trainer.state()?, self.studio.scene.average());
+            let (config, state, average) =
+                (trainer.config().clone(), trainer.state().await?, self.studio.scene.average());
             self.time.keyframes.keep(Moment { config, state, average });
             self.say(Event::Keyframes(self.time.keyframes.updates()));
         }
@@ -79,8 +80,8 @@ impl Engine {
     }
 
     /// Goes back to the state after `to` updates. The run so far is saved in its folder; it goes on in another.
-    pub(super) fn rewind(&mut self, to: u64) -> Result<()> {
-        self.finish_update()?;
+    pub(super) async fn rewind(&mut self, to: u64) -> Result<()> {
+        self.finish_update().await?;
         let trainer = &self.studio.trainer;
         let Some(Moment { config, state, average }) = self.time.keyframes.before(to).filter(|_| to < trainer.update())
         else {
@@ -92,7 +93,7 @@ impl Engine {
             return Ok(());
         };
         if self.record.is_some() {
-            self.save()?;
+            self.save().await?;
             self.summarise()?;
         }
         self.studio.trainer.set_config(config);
@@ -105,7 +106,7 @@ impl Engine {
             self.say(Event::Notice(format!("going back to update {to}: making updates {} to {to} again", at + 1)));
             return Ok(());
         }
-        self.arrive()
+        self.arrive().await
     }
 
     /// Before an update is made again: turns what was turned before it, as it was then.
@@ -119,13 +120,13 @@ impl Engine {
     }
 
     /// An update has been made again.
-    pub(super) fn replayed(&mut self, to: u64) -> Result<()> {
+    pub(super) async fn replayed(&mut self, to: u64) -> Result<()> {
         self.studio.scene.commit();
-        if self.studio.trainer.update() < to { Ok(()) } else { self.arrive() }
+        if self.studio.trainer.update() < to { Ok(()) } else { self.arrive().await }
     }
 
     /// Back where the run was to go back to: from here on it is another.
-    fn arrive(&mut self) -> Result<()> {
+    async fn arrive(&mut self) -> Result<()> {
         let (config, update) = (self.studio.trainer.config().clone(), self.studio.trainer.update());
         self.time.keyframes.forget_after(update);
         self.go(Pace::Waiting);
@@ -133,7 +134,7 @@ impl Engine {
             let folder = unused_folder(record.folder());
             self.record = Some(record.branch(&folder, &config, &self.studio.origin, update)?);
             self.options.out = Some(folder);
-            self.save()?;
+            self.save().await?;
         }
         let folder = self.record.as_ref().map(|record| record.folder().to_owned());
         self.say(Event::Rewound { update, folder, config: Box::new(config) });
@@ -142,14 +143,14 @@ impl Engine {
     }
 
     /// Commands while updates are made again: a pause stops after the one at hand, others wait.
-    pub(super) fn defer(&mut self, command: Command) -> Result<()> {
+    pub(super) async fn defer(&mut self, command: Command) -> Result<()> {
         match command {
             Command::Pause => {
                 // What was to run after the way back is not to run any more.
                 self.time.deferred.retain(|command| !matches!(command, Command::Run | Command::Step(_)));
                 let trainer = &self.studio.trainer;
                 if !trainer.is_midway() {
-                    return self.arrive();
+                    return self.arrive().await;
                 }
                 self.pace = Pace::Replaying(trainer.update() + 1);
             }
