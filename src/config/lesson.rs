@@ -277,7 +277,7 @@ mod tests {
         assert!(step("wait = 'chose colapse'").contains("`collapse`"));
         assert!(step("wait = 'update >= many'").contains("step 1"));
         assert!(step("wiat = 'ran'").contains("wiat"));
-        assert!(refused(&SMALL.replace("lock=loss", "lock=los")).contains("`Loss`"));
+        assert!(refused(&SMALL.replace("lock=loss", "lock=lambda_fd")).contains("`lambda_fid`"));
         assert!(refused(&SMALL.replace("lock=loss", "lesson=diversity")).contains("no other lesson"));
         assert!(refused("title = ''\ntext = 'a'").contains("the title of the lesson is empty"));
         assert!(refused("text = 'a'").contains("title"));

@@ -251,10 +251,9 @@ fn one_of(
 ) -> Result<&'static str, ConfigError> {
     let plain = |name: &str| name.trim().to_lowercase().replace([' ', '_'], "-");
     let wanted = plain(name);
-    known.clone().find(|other| plain(other) == wanted).ok_or_else(|| ConfigError::Name {
-        key,
-        name: brief(name),
-        hint: hint(name, known),
+    known.clone().find(|other| plain(other) == wanted).ok_or_else(|| {
+        let known: Vec<String> = known.map(str::to_lowercase).collect();
+        ConfigError::Name { key, name: brief(name), hint: hint(name, known.iter().map(String::as_str)) }
     })
 }
 

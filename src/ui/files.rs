@@ -12,9 +12,9 @@ use eframe::egui::{
 };
 
 use super::job::Job;
-use super::text::files as text;
+use super::text::{files as text, teach};
 use super::theme;
-use crate::config::RunConfig;
+use crate::config::{Link, RunConfig};
 use crate::platform::clock::Stopwatch;
 use crate::platform::files::write_atomic;
 use crate::session::compare::{self, RunSummary};
@@ -35,6 +35,8 @@ pub(super) enum FileWish {
     Command(Command),
     /// Another session.
     Open(Opened),
+    /// A link to follow: besides settings it fixes or hides something, or begins a lesson.
+    Follow(String),
     /// A run to compare with.
     Compare(Box<RunSummary>),
     /// A sentence for the log.
@@ -256,7 +258,7 @@ impl Menu {
     /// The field for pasted settings.
     fn paste(&mut self, ctx: &Context, wishes: &mut Vec<FileWish>) {
         let Some(Pasting { words, begun }) = &mut self.pasting else { return };
-        let mut config = None;
+        let mut link = None;
         let answer = egui::Modal::new(Id::unique("paste settings")).show(ctx, |ui| {
             ui.set_width(420.0);
             ui.heading(text::PASTE_TITLE);
@@ -266,10 +268,13 @@ impl Menu {
                 field.request_focus();
                 ui.ctx().send_viewport_cmd(ViewportCommand::RequestPaste);
             }
-            let read = (!words.trim().is_empty()).then(|| RunConfig::from_link(words));
+            let read = (!words.trim().is_empty()).then(|| Link::parse(words));
             match &read {
                 None => ui.weak(text::PASTE_HELP),
-                Some(Ok(config)) => ui.label(text::pasted(config.changes().count())),
+                Some(Ok(link)) => {
+                    let said = ui.label(text::pasted(link.config.changes().count()));
+                    if teaches(link) { ui.label(teach::PASTED) } else { said }
+                }
                 Some(Err(error)) => ui.colored_label(ui.visuals().warn_fg_color, error.to_string()),
             };
             ui.add_space(8.0);
@@ -278,14 +283,17 @@ impl Menu {
             ui.horizontal(|ui| {
                 let now = ui.add_enabled(good.is_some(), Button::new(text::PASTE_NOW));
                 if now.on_hover_text(text::PASTE_NOW_HELP).clicked() || entered {
-                    config = good;
+                    link = good;
                 }
                 ui.button(text::CANCEL).clicked()
             })
             .inner
         });
-        if let Some(config) = config {
-            open(Opened::Settings(Box::new(config)), wishes);
+        if let Some(link) = link {
+            match teaches(&link) {
+                true => wishes.push(FileWish::Follow(std::mem::take(words))),
+                false => open(Opened::Settings(Box::new(link.config)), wishes),
+            }
             self.pasting = None;
         } else if answer.inner || answer.should_close() {
             self.pasting = None;
@@ -371,6 +379,11 @@ fn entry(ui: &mut Ui, enabled: bool, label: &str, help: &str, why_not: &str) -> 
         ui.close();
     }
     clicked
+}
+
+/// Whether a link says more than settings.
+fn teaches(link: &Link) -> bool {
+    link.restricts() || link.lesson.is_some()
 }
 
 fn open(opened: Opened, wishes: &mut Vec<FileWish>) {

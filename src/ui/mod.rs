@@ -6,8 +6,10 @@
 mod anchor;
 mod app;
 mod bar;
+mod classroom;
 mod compare;
 mod controls;
+mod course;
 mod curves;
 mod desk;
 mod diagnosis;
@@ -39,7 +41,7 @@ use eframe::{egui, egui_wgpu};
 pub use app::{App, Remembered, Restart};
 use report::Report;
 
-use crate::config::PARAMS;
+use crate::config::{Lesson, Link, PARAMS};
 use crate::platform::files::{unused_folder, write_atomic};
 use crate::session::recording::Recording;
 use crate::session::{self, DrawSetup, Event, Opened, Options, Session, State, opening};
@@ -67,6 +69,8 @@ pub struct Staging {
     pub after: Option<u64>,
     /// The pane to bring to the front, by its title.
     pub show: Option<String>,
+    /// What a teacher's link fixes, hides and shows, and its lesson.
+    pub teaches: Option<(Link, Option<Lesson>)>,
     /// Dark or light, in place of what the system has.
     pub dark: Option<bool>,
     /// Width and height of the window, in points.
@@ -81,7 +85,7 @@ pub struct Staging {
 /// [`WindowError`], where there is no display or the system refuses a window; also where the device that was named
 /// does not exist.
 pub fn run(options: Options, staging: Staging) -> Result<()> {
-    let Staging { screenshot, after, show, dark, size, report } = staging;
+    let Staging { screenshot, after, show, teaches, dark, size, report } = staging;
     if !has_display() {
         return Err(WindowError::NoDisplay.into());
     }
@@ -110,6 +114,7 @@ pub fn run(options: Options, staging: Staging) -> Result<()> {
             if !options.autostart && !options.resume {
                 app.play(Recording::shipped()?);
             }
+            teaches.into_iter().for_each(|(link, lesson)| app.teach(&link, lesson));
             show.map_or(Ok(()), |title| app.bring_forward(&title))?;
             let session = Some(session);
             let (ending, before) = (None, None);

@@ -58,7 +58,7 @@ fn hostile_text_gives_short_errors() {
 fn an_unknown_name_is_answered_with_the_nearest_of_its_kind() {
     for (text, meant) in [
         ("lock=lambda_fd", "`lambda_fid`"),
-        ("hide=quirk", "`Quirks`"),
+        ("hide=optimizer", "`optimiser`"),
         ("hide=feature-spac", "`feature-space`"),
         ("hide=preset", "`presets`"),
         ("show=curve", "`curves`"),
