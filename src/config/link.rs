@@ -176,6 +176,15 @@ impl Names {
         self.0.contains(name)
     }
 
+    /// Puts a name in, or takes it out.
+    pub fn set(&mut self, name: &'static str, named: bool) {
+        if named {
+            self.0.insert(name);
+        } else {
+            self.0.remove(name);
+        }
+    }
+
     /// Whether all settings are named at once.
     pub fn has_all(&self) -> bool {
         self.has(ALL)

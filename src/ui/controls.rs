@@ -208,7 +208,7 @@ impl Pane {
         let taught = self.limits.fix(param);
         let row = ui.add_enabled_ui(ready && !taught, |ui| self.live(ui, param, commands));
         if taught {
-            row.response.on_hover_ui(|ui| {
+            row.response.on_disabled_hover_ui(|ui| {
                 help(ui, param);
                 ui.label(text::teach::FIXED);
             });

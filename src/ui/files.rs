@@ -13,7 +13,7 @@ use eframe::egui::{
 
 use super::job::Job;
 use super::text::{files as text, teach};
-use super::theme;
+use super::{share, theme};
 use crate::config::{Link, RunConfig};
 use crate::platform::clock::Stopwatch;
 use crate::platform::files::write_atomic;
@@ -90,6 +90,10 @@ pub(super) struct Menu {
     hover: Option<Hover>,
     /// The field for pasted settings, while it is open.
     pasting: Option<Pasting>,
+    /// The dialog for a link for others, while it is open.
+    sharing: Option<share::Dialog>,
+    /// The address at which the program lives, if it is a page.
+    pub(super) page: Option<String>,
 }
 
 /// Settings being pasted.
@@ -109,7 +113,15 @@ struct Hover {
 
 impl Default for Menu {
     fn default() -> Self {
-        Self { choose: Box::new(dialog), asking: None, dropped: vec![], hover: None, pasting: None }
+        Self {
+            choose: Box::new(dialog),
+            asking: None,
+            dropped: vec![],
+            hover: None,
+            pasting: None,
+            sharing: None,
+            page: None,
+        }
     }
 }
 
@@ -143,6 +155,7 @@ impl Menu {
         });
         button.response.on_hover_text(text::FILE_HELP);
         self.paste(ui.ctx(), &mut wishes);
+        self.share(ui.ctx(), context.config, &mut wishes);
         self.hovered(ui.ctx());
         self.drops(ui.ctx(), &mut wishes);
         self.collect(&mut wishes);
@@ -176,9 +189,13 @@ impl Menu {
         });
         ui.separator();
         if entry(ui, true, text::COPY_LINK, text::COPY_LINK_HELP, "") {
-            let link = context.config.to_link();
+            let link = Link::from(context.config.clone());
+            let link = self.page.as_ref().map_or_else(|| link.to_string(), |page| link.page(page));
             wishes.push(FileWish::Say(text::copied(&link)));
             ctx.copy_text(link);
+        }
+        if entry(ui, true, teach::SHARE, teach::SHARE_TOOLTIP, "") {
+            self.sharing = Some(share::Dialog::default());
         }
         if entry(ui, true, text::PASTE, text::PASTE_HELP, "") {
             self.pasting = Some(Pasting::default());
@@ -298,6 +315,17 @@ impl Menu {
         } else if answer.inner || answer.should_close() {
             self.pasting = None;
         }
+    }
+
+    /// The dialog for a link for others.
+    fn share(&mut self, ctx: &Context, config: &RunConfig, wishes: &mut Vec<FileWish>) {
+        let Some(dialog) = &mut self.sharing else { return };
+        match dialog.show(ctx, config, self.page.as_deref()) {
+            share::Answer::Open => return,
+            share::Answer::Copied(link) => wishes.push(FileWish::Say(text::copied(&link))),
+            share::Answer::Closed => {}
+        }
+        self.sharing = None;
     }
 
     /// Says over the window what dropping would do.

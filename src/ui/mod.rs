@@ -24,6 +24,7 @@ mod machine;
 mod mix;
 mod pictures;
 mod report;
+mod share;
 mod space;
 mod text;
 pub mod theme;

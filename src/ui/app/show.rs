@@ -146,7 +146,7 @@ impl App {
                     let chosen = ui.add_enabled_ui(free, |ui| controls.presets(ui, &mut turned));
                     deeds.extend(chosen.inner.map(|name| Deed::ChosePreset(name.into())));
                     if controls.limits.fix_all() {
-                        chosen.response.on_hover_text(text::teach::FIXED);
+                        chosen.response.on_disabled_hover_text(text::teach::FIXED);
                     }
                 }
                 *opens = view_menu(ui, desk, keys);

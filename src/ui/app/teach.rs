@@ -30,6 +30,11 @@ impl App {
         }
     }
 
+    /// Says at which address the program lives, where it is a page: links are then the page's own.
+    pub fn lives_at(&mut self, page: String) {
+        self.files.page = Some(page);
+    }
+
     /// Begins a run with a link that was pasted.
     pub(super) fn follow(&mut self, text: &str) {
         match Link::parse(text).map_err(|error| error.to_string()).and_then(|link| with_lesson(link, text)) {

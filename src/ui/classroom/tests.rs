@@ -71,7 +71,7 @@ fn a_locked_setting_is_shown_and_cannot_be_turned_until_the_lesson_is_left() {
     assert!(!is_disabled(&window, "Learning rate") && window.query_by_label(text::LEAVE).is_none());
     window.get_by_role_and_label(Role::Slider, "Learning rate").set_value_accesskit(1e-3);
     window.run_ok();
-    assert_eq!(sent(&mut window), [r#"Set { name: "learning_rate", value: "1e-3" }"#]);
+    assert_eq!(sent(&mut window), [r#"Set { name: "learning_rate", value: "0.001" }"#]);
 }
 
 #[test]

@@ -18,6 +18,30 @@ pub(in crate::ui) const STAY: &str = "Stay";
 pub(in crate::ui) const LOOK: &str = "Look at what is outlined.";
 pub(in crate::ui) const PASTED: &str = "This link also begins a lesson, or fixes or hides something.";
 
+pub(in crate::ui) const SHARE: &str = "Link for others…";
+pub(in crate::ui) const SHARE_TOOLTIP: &str =
+    "Make a link that also fixes, hides or shows something: for a class, say.";
+pub(in crate::ui) const SHARE_TITLE: &str = "A link for others";
+pub(in crate::ui) const SHARE_HELP: &str = "Whoever opens it begins with the settings as they stand here, from the \
+    pretrained model.";
+pub(in crate::ui) const SHARE_RUN: &str = "Run at once";
+pub(in crate::ui) const SHARE_SHOW: &str = "Pane in front";
+pub(in crate::ui) const SHARE_AS_IS: &str = "as it is";
+pub(in crate::ui) const SHARE_LOCK: &str = "Settings that cannot be changed";
+pub(in crate::ui) const SHARE_HIDE: &str = "Panes that are not shown";
+pub(in crate::ui) const SHARE_LINK: &str = "The link";
+pub(in crate::ui) const SHARE_COPY: &str = "Copy the link";
+
+/// The box that fixes a group of settings.
+pub(in crate::ui) fn fixes(group: &str) -> String {
+    format!("Fix {group}")
+}
+
+/// The box that hides a pane.
+pub(in crate::ui) fn hides(pane: &str) -> String {
+    format!("Hide {pane}")
+}
+
 /// The lesson's title, as the bar below the buttons has it.
 pub(in crate::ui) fn lesson(title: &str) -> String {
     format!("Lesson: {title}")
