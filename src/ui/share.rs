@@ -50,7 +50,8 @@ impl Dialog {
             toggles(ui, words::SHARE_HIDE, words::hides, &mut self.link.hide, &PANES);
             ui.add_space(8.0);
             let link = page.map_or_else(|| self.link.to_string(), |page| self.link.page(page));
-            let field = TextEdit::multiline(&mut link.as_str()).desired_rows(2).desired_width(f32::INFINITY);
+            let mut written = link.as_str();
+            let field = TextEdit::multiline(&mut written).desired_rows(2).desired_width(f32::INFINITY);
             ui.add(field.font(egui::TextStyle::Monospace)).accessible_name(words::SHARE_LINK);
             ui.add_space(8.0);
             ui.horizontal(|ui| {
