@@ -10,6 +10,7 @@ pub mod pretrain;
 pub mod progress;
 pub mod record;
 pub mod sample;
+mod teach;
 pub mod tune;
 
 use std::path::{Path, PathBuf};
@@ -45,6 +46,12 @@ struct WindowArgs {
     /// Go on from the newest valid checkpoint in the run folder.
     #[arg(long, requires = "out")]
     resume: bool,
+    /// A link as `Copy link` or a teacher gives it: its settings, and what it fixes, hides and shows.
+    #[arg(long, value_name = "LINK", conflicts_with_all = ["preset", "config", "resume"])]
+    link: Option<String>,
+    /// A lesson: a file, or `diversity`, which ships.
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["preset", "config", "resume"])]
+    lesson: Option<String>,
     /// Run at once, save a picture of the window after `--updates`, and close it.
     #[arg(long, value_name = "PNG")]
     screenshot: Option<PathBuf>,
@@ -239,6 +246,15 @@ fn window(args: &WindowArgs) -> Result<()> {
         check_resume(&args.run, true)?;
     }
     options.autostart = args.screenshot.is_some() || args.report.is_some();
+    let teaches = teach::read(args.link.as_deref(), args.lesson.as_deref())?;
+    if let Some((link, _)) = &teaches {
+        options.config = link.config.clone();
+        options.config.apply(options.changes.iter().map(|(name, value)| (name.as_str(), value.as_str())))?;
+        options.autostart |= link.autostart;
+        if let Some(device) = link.device.filter(|_| options.device == "auto") {
+            options.device = device.into();
+        }
+    }
     options.out = Some(match &args.out {
         Some(out) => {
             tune::check_folder(out, args.resume)?;
@@ -248,7 +264,7 @@ fn window(args: &WindowArgs) -> Result<()> {
     });
     let WindowArgs { screenshot, after, show, theme, size, report, .. } = args.clone();
     let dark = theme.map(|theme| theme == "dark");
-    crate::ui::run(options, Staging { screenshot, after, show, dark, size, report })
+    crate::ui::run(options, Staging { screenshot, after, show, teaches, dark, size, report })
 }
 
 #[cfg(test)]

@@ -3,7 +3,8 @@
 //! Each parameter is one entry of the table in [`params`]; from it come the fields of [`RunConfig`], their defaults,
 //! and [`PARAMS`], which says of each its meaning, unit, range and whether it may be turned while a run is going.
 
-mod link;
+pub mod lesson;
+pub mod link;
 pub mod params;
 pub mod presets;
 mod share;
@@ -13,6 +14,8 @@ use std::fmt;
 
 use serde::Serialize;
 
+pub use lesson::Lesson;
+pub use link::Link;
 pub use params::{PARAMS, RunConfig};
 pub use presets::{PRESETS, Preset};
 
@@ -220,13 +223,32 @@ pub enum ConfigError {
     /// A piece of a link or of `--set` is not a pair.
     #[error("`{0}` is not of the form name=value")]
     Syntax(String),
+    /// A link names something that is not there.
+    #[error("`{key}` cannot name `{name}`: there is nothing of this name{hint}")]
+    Name {
+        /// The key of the link.
+        key: &'static str,
+        /// The name asked for.
+        name: String,
+        /// The nearest name, as `; did you mean ...?`, or nothing.
+        hint: String,
+    },
+    /// A link says of its lesson something that is no place.
+    #[error("`lesson` takes the name of a lesson, a file, or an address that begins with http, not `{0}`")]
+    Source(String),
+    /// A link is longer than any that is written.
+    #[error("a link has at most {longest} characters")]
+    Long {
+        /// The longest that is read, in bytes.
+        longest: usize,
+    },
     /// The text is not TOML.
     #[error("not valid TOML: {0}")]
     Toml(#[from] toml::de::Error),
 }
 
 /// `; did you mean ...?` for the nearest candidate, or nothing where none is near.
-fn hint<'a>(name: &str, candidates: impl Iterator<Item = &'a str>) -> String {
+pub(crate) fn hint<'a>(name: &str, candidates: impl Iterator<Item = &'a str>) -> String {
     let wanted = name.trim().to_lowercase().replace('-', "_");
     let distance = |c: &str| {
         let c = c.replace('-', "_");

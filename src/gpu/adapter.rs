@@ -1,12 +1,13 @@
 //! The graphics adapters of this machine, as wgpu sees them.
 
 use std::fmt;
+#[cfg(not(target_family = "wasm"))]
 use std::sync::OnceLock;
 
 use burn::prelude::DeviceKind;
 use burn::tensor::wgpu::WgpuBackend;
 use serde::Serialize;
-use wgpu::{Backend, DeviceType, Instance, InstanceDescriptor};
+use wgpu::{Backend, DeviceType, Instance};
 
 /// What an adapter is made of. The order is that of preference.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
@@ -91,6 +92,12 @@ pub(super) struct Probed {
     pub instance: Instance,
 }
 
+/// A page is offered one adapter at a time, and only when it asks: nothing can be listed.
+#[cfg(target_family = "wasm")]
+pub(super) fn probed() -> &'static [Probed] {
+    &[]
+}
+
 /// All adapters, GPUs and software rasterisers, probed once per process. Empty where there is no driver at all.
 pub fn adapters() -> Vec<AdapterInfo> {
     probed().iter().map(|p| p.info.clone()).collect()
@@ -98,6 +105,7 @@ pub fn adapters() -> Vec<AdapterInfo> {
 
 /// The adapters of the first API with a GPU, or else of the first with anything. Further APIs show the same cards by
 /// other names. Kept for the life of the process: instances that come and go crash some Vulkan loaders.
+#[cfg(not(target_family = "wasm"))]
 pub(super) fn probed() -> &'static [Probed] {
     static PROBED: OnceLock<Vec<Probed>> = OnceLock::new();
     PROBED.get_or_init(|| {
@@ -115,11 +123,13 @@ pub(super) fn probed() -> &'static [Probed] {
     })
 }
 
+#[cfg(not(target_family = "wasm"))]
 fn probe(api: Backend) -> Vec<Probed> {
     if !Instance::enabled_backend_features().contains(api.into()) {
         return Vec::new();
     }
-    let descriptor = InstanceDescriptor { backends: api.into(), ..InstanceDescriptor::new_without_display_handle() };
+    let descriptor =
+        wgpu::InstanceDescriptor { backends: api.into(), ..wgpu::InstanceDescriptor::new_without_display_handle() };
     let instance = Instance::new(descriptor);
     let adapters = pollster::block_on(instance.enumerate_adapters(api.into()));
     let types: Vec<DeviceType> = adapters.iter().map(|a| a.get_info().device_type).collect();
@@ -134,7 +144,7 @@ fn probe(api: Backend) -> Vec<Probed> {
 }
 
 /// Describes an adapter that has `before` others of its type before it.
-fn info(index: usize, adapter: &wgpu::Adapter, before: usize) -> AdapterInfo {
+pub(super) fn info(index: usize, adapter: &wgpu::Adapter, before: usize) -> AdapterInfo {
     let (info, limits) = (adapter.get_info(), adapter.limits());
     let api = match info.backend {
         Backend::Vulkan => WgpuBackend::Vulkan,

@@ -1,8 +1,10 @@
 //! How much memory this process has, and how much the machine has left.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
+#[cfg(not(target_family = "wasm"))]
 use sysinfo::{Pid, ProcessRefreshKind, ProcessesToUpdate, System, get_current_pid};
+use web_time::Instant;
 
 /// Readings are at least this far apart: asking the system oftener tells nothing new.
 const PAUSE: Duration = Duration::from_millis(500);
@@ -21,12 +23,16 @@ pub struct Memory {
 }
 
 /// Reads memory, at most twice a second.
+#[cfg_attr(target_family = "wasm", derive(Default))]
 pub struct Meter {
+    #[cfg(not(target_family = "wasm"))]
     system: System,
+    #[cfg(not(target_family = "wasm"))]
     process: Option<Pid>,
     last: Option<(Instant, Option<Memory>)>,
 }
 
+#[cfg(not(target_family = "wasm"))]
 impl Default for Meter {
     fn default() -> Self {
         Self { system: System::new(), process: get_current_pid().ok(), last: None }
@@ -34,7 +40,7 @@ impl Default for Meter {
 }
 
 impl Meter {
-    /// The newest reading, at most half a second old. `None` where the system tells nothing (a browser).
+    /// The newest reading, at most half a second old. `None` where the system tells nothing.
     pub fn read(&mut self) -> Option<Memory> {
         match self.last {
             Some((when, memory)) if when.elapsed() < PAUSE => memory,
@@ -46,7 +52,16 @@ impl Meter {
         }
     }
 
+    /// A page's memory only grows, to 4 GiB at most. (What a graphics device has is not part of it.)
+    #[cfg(target_family = "wasm")]
+    fn refresh(&mut self) -> Option<Memory> {
+        let process = core::arch::wasm32::memory_size(0) as u64 * 65536;
+        let total = 1 << 32;
+        Some(Memory { process, peak: Some(process), total, available: total - process })
+    }
+
     /// Looks at the memory of this process only, and at the machine's.
+    #[cfg(not(target_family = "wasm"))]
     fn refresh(&mut self) -> Option<Memory> {
         let id = self.process?;
         let what = ProcessRefreshKind::nothing().with_memory().without_tasks();
@@ -89,7 +104,7 @@ fn peak() -> Option<u64> {
     peak_in(&std::fs::read_to_string("/proc/self/status").ok()?)
 }
 
-#[cfg(not(target_os = "linux"))]
+#[cfg(not(any(target_os = "linux", target_family = "wasm")))]
 fn peak() -> Option<u64> {
     None
 }

@@ -1,23 +1,35 @@
 //! What the CPU is and can do, and which system runs on it: for reports only.
 
-use sysinfo::{CpuRefreshKind, System};
-
-/// Threads that run at once.
+/// Threads that run at once; 1 on a page, whatever the processor could do.
 pub fn threads() -> usize {
     std::thread::available_parallelism().map_or(1, usize::from)
 }
 
 /// The processor's name as its maker gives it; `None` where the system does not tell.
+#[cfg(not(target_family = "wasm"))]
 pub fn name() -> Option<String> {
-    let mut system = System::new();
-    system.refresh_cpu_list(CpuRefreshKind::nothing());
+    let mut system = sysinfo::System::new();
+    system.refresh_cpu_list(sysinfo::CpuRefreshKind::nothing());
     let brand = system.cpus().first()?.brand().trim().to_owned();
     (!brand.is_empty()).then_some(brand)
 }
 
 /// The operating system with its version; `None` where it does not tell.
+#[cfg(not(target_family = "wasm"))]
 pub fn system() -> Option<String> {
-    System::long_os_version()
+    sysinfo::System::long_os_version()
+}
+
+/// A browser does not tell.
+#[cfg(target_family = "wasm")]
+pub fn name() -> Option<String> {
+    None
+}
+
+/// The browser, as it calls itself.
+#[cfg(target_family = "wasm")]
+pub fn system() -> Option<String> {
+    web_sys::window()?.navigator().user_agent().ok()
 }
 
 /// The instructions for arithmetic on many numbers at once that this processor has, widest first, such as
@@ -43,7 +55,12 @@ fn vector_instructions() -> String {
     "NEON".into() // part of the architecture
 }
 
-#[cfg(not(any(target_arch = "x86", target_arch = "x86_64", target_arch = "aarch64")))]
+#[cfg(target_family = "wasm")]
+fn vector_instructions() -> String {
+    if cfg!(target_feature = "simd128") { "SIMD128".into() } else { String::new() }
+}
+
+#[cfg(not(any(target_arch = "x86", target_arch = "x86_64", target_arch = "aarch64", target_family = "wasm")))]
 fn vector_instructions() -> String {
     String::new()
 }

@@ -7,7 +7,7 @@ use std::time::Duration;
 use eframe::egui::{Align, Color32, Context, Id, LayerId, Order, Rect, Stroke, StrokeKind, Ui};
 
 use super::text;
-use crate::config::{PARAMS, Param};
+use crate::config::{PARAMS, Param, hint};
 
 /// Names under which widgets may be marked; besides these `setting/<name in PARAMS>` and `curve/<title of a chart>`.
 pub(super) const ANCHORS: &[&str] = &[
@@ -64,6 +64,14 @@ pub(super) fn is_known(name: &str) -> bool {
         Some(_) => false,
         None => ANCHORS.contains(&name),
     }
+}
+
+/// The known name nearest to one that is not, as `; did you mean ...?`, or nothing.
+pub(super) fn nearest(name: &str) -> String {
+    let settings = PARAMS.iter().map(|param| format!("setting/{}", param.name));
+    let curves = text::charts::CHARTS.iter().map(|chart| format!("curve/{}", chart.title));
+    let names: Vec<String> = ANCHORS.iter().map(|name| name.to_string()).chain(settings).chain(curves).collect();
+    hint(name, names.iter().map(String::as_str))
 }
 
 /// The pane that the anchor is in, or is; `None` for what is always on screen.

@@ -7,6 +7,7 @@ use eframe::egui::{
     Ui, vec2,
 };
 
+use super::classroom::Limits;
 use super::{anchor, text};
 use crate::config::{Kind, PARAMS, PRESETS, Param, Preset, RunConfig};
 use crate::session::Command;
@@ -24,14 +25,16 @@ pub(super) struct Pane {
     /// Numbers being dragged and texts being typed: sent when let go, so that a drag is one command.
     drafts: BTreeMap<&'static str, String>,
     filter: String,
+    /// What a teacher's link fixes and hides.
+    pub(super) limits: Limits,
     /// What to tell the user about a setting that could not be applied.
     pub(super) complaints: Vec<String>,
 }
 
 impl Pane {
     pub(super) fn new(config: RunConfig) -> Self {
-        let (drafts, filter, complaints) = Default::default();
-        Self { config, drafts, filter, complaints }
+        let (drafts, filter, limits, complaints) = Default::default();
+        Self { config, drafts, filter, limits, complaints }
     }
 
     /// Takes the engine's own config.
@@ -73,10 +76,19 @@ impl Pane {
 
     /// Turns a knob at once here, and by command in the engine.
     pub(super) fn set(&mut self, name: &str, value: String, commands: &mut Vec<Command>) {
+        if self.is_fixed(name) {
+            self.complaints.push(text::teach::stays(name));
+            return;
+        }
         match self.config.set(name, &value) {
             Ok(()) => commands.push(Command::Set { name: name.into(), value }),
             Err(error) => self.complaints.push(text::invalid(name, &error.to_string())),
         }
+    }
+
+    /// Whether a teacher's link has fixed the setting of this name.
+    pub(super) fn is_fixed(&self, name: &str) -> bool {
+        Param::find(name).is_ok_and(|param| self.limits.fix(param))
     }
 
     /// As [`Pane::set`], but silent about a refusal.
@@ -118,20 +130,23 @@ impl Pane {
         let meant = |param: &&Param| {
             names(preset, param) || param.group != "Run" && PRESETS.iter().any(|other| names(other, param))
         };
-        let (live, fixed): (Vec<_>, Vec<_>) = PARAMS
+        let (taught, free): (Vec<_>, Vec<_>) = PARAMS
             .iter()
             .filter(meant)
             .filter_map(|param| {
                 Some((param, target.get(param.name).filter(|v| self.config.get(param.name).as_ref() != Some(v))?))
             })
-            .partition(|(param, _)| param.live);
+            .partition(|(param, _)| self.limits.fix(param));
+        let (live, fixed): (Vec<_>, Vec<_>) = free.into_iter().partition(|(param, _)| param.live);
         // Two values may be permitted in one order only: what is refused is tried again once the others stand.
         let refused: Vec<_> =
             live.into_iter().filter(|(p, v)| !self.try_set(p.name, v.to_string(), commands)).collect();
         refused.into_iter().for_each(|(param, value)| self.set(param.name, value.to_string(), commands));
-        if !fixed.is_empty() {
-            let names: Vec<String> = fixed.iter().map(|(param, _)| text::humanise(param.name)).collect();
-            self.complaints.push(text::preset_left_out(preset.name, &names.join(", ")));
+        for (left, words) in
+            [(fixed, text::preset_left_out as fn(&str, &str) -> String), (taught, text::teach::preset_left)]
+        {
+            let names: Vec<String> = left.iter().map(|(param, _)| text::humanise(param.name)).collect();
+            self.complaints.extend((!names.is_empty()).then(|| words(preset.name, &names.join(", "))));
         }
     }
 
@@ -148,7 +163,7 @@ impl Pane {
                     .any(|t| t.to_lowercase().contains(&wanted))
         };
         let mut groups: Vec<(&str, Vec<&'static Param>)> = Vec::new();
-        for param in PARAMS.iter().filter(found) {
+        for param in PARAMS.iter().filter(|param| found(param) && !self.limits.hide(param)) {
             match groups.iter_mut().find(|(group, _)| *group == param.group) {
                 Some((_, params)) => params.push(param),
                 None => groups.push((param.group, vec![param])),
@@ -166,7 +181,7 @@ impl Pane {
                     ui.spacing_mut().item_spacing.y = 4.0;
                     for param in params {
                         match param.live {
-                            true => _ = ui.add_enabled_ui(ready, |ui| self.live(ui, param, commands)),
+                            true => self.adjustable(ui, param, ready, commands),
                             false => self.fixed(ui, param),
                         }
                     }
@@ -181,10 +196,22 @@ impl Pane {
         self.filter = text::humanise(name);
     }
 
-    /// Draws one setting by itself, where it can be turned.
-    pub(super) fn fader(&mut self, ui: &mut Ui, name: &str, commands: &mut Vec<Command>) {
-        if let Ok(param) = Param::find(name) {
-            self.live(ui, param, commands);
+    /// Draws one setting by itself; whether it is shown at all.
+    pub(super) fn fader(&mut self, ui: &mut Ui, name: &str, commands: &mut Vec<Command>) -> bool {
+        let param = Param::find(name).ok().filter(|param| !self.limits.hide(param));
+        param.into_iter().for_each(|param| self.adjustable(ui, param, true, commands));
+        param.is_some()
+    }
+
+    /// A setting that may be turned, if no teacher's link has fixed it.
+    fn adjustable(&mut self, ui: &mut Ui, param: &'static Param, ready: bool, commands: &mut Vec<Command>) {
+        let taught = self.limits.fix(param);
+        let row = ui.add_enabled_ui(ready && !taught, |ui| self.live(ui, param, commands));
+        if taught {
+            row.response.on_disabled_hover_ui(|ui| {
+                help(ui, param);
+                ui.label(text::teach::FIXED);
+            });
         }
     }
 

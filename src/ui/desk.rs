@@ -1,5 +1,7 @@
 //! The desk: panes that the user can move, dock, hide and bring back; where they stand is remembered.
 
+use std::collections::BTreeMap;
+
 use eframe::egui::{self, Id, RichText, Stroke, Ui, Visuals, WidgetText};
 use egui_tiles::{
     Behavior, Container, Linear, LinearDir, SimplificationOptions, TabState, TileId, Tiles, Tree, UiResponse,
@@ -61,6 +63,11 @@ impl Place {
         Self::ALL.into_iter().find(|place| plain(text::place(*place).0) == plain(title))
     }
 
+    /// The pane's name in links.
+    pub(super) fn in_links(self) -> String {
+        text::place(self).0.to_lowercase().replace(' ', "-")
+    }
+
     /// The pane of this name among the anchors.
     pub(super) fn by_anchor(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|place| place.anchor() == Some(name))
@@ -71,6 +78,9 @@ impl Place {
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(super) struct Desk {
     tree: Tree<Place>,
+    /// Panes that a teacher's link hides, and whether they were there before.
+    #[serde(skip)]
+    withheld: BTreeMap<Place, bool>,
 }
 
 impl Default for Desk {
@@ -91,7 +101,7 @@ impl Default for Desk {
         };
         let middle = linear(LinearDir::Vertical, &[(main, 0.81), (foot, 0.19)]);
         let root = linear(LinearDir::Horizontal, &[(left, 0.23), (middle, 0.52), (right, 0.25)]);
-        Self { tree: Tree::new(Id::unique("desk"), root, tiles) }
+        Self { tree: Tree::new(Id::unique("desk"), root, tiles), withheld: BTreeMap::new() }
     }
 }
 
@@ -110,15 +120,39 @@ impl Desk {
         self.tile(place).is_some_and(|tile| self.tree.is_visible(tile))
     }
 
+    /// Hides panes, whatever is asked for, until they are given back.
+    pub(super) fn withhold(&mut self, places: impl Iterator<Item = Place>) {
+        for place in places {
+            let before = self.has(place);
+            self.put(place, false);
+            self.withheld.entry(place).or_insert(before);
+        }
+    }
+
+    /// Brings back those of the withheld panes that were there before.
+    pub(super) fn give_back(&mut self) {
+        std::mem::take(&mut self.withheld).into_iter().for_each(|(place, before)| self.put(place, before));
+    }
+
+    /// The desk with all its panes, to be remembered.
+    pub(super) fn whole(&self) -> Self {
+        let mut desk = self.clone();
+        desk.give_back();
+        desk
+    }
+
     /// Hides a pane, or brings it back to where it was.
     pub(super) fn put(&mut self, place: Place, visible: bool) {
-        if let Some(tile) = self.tile(place) {
+        if let Some(tile) = self.tile(place).filter(|_| !self.withheld.contains_key(&place)) {
             self.tree.set_visible(tile, visible);
         }
     }
 
     /// Brings a pane to the front.
     pub(super) fn open(&mut self, place: Place) {
+        if self.withheld.contains_key(&place) {
+            return;
+        }
         self.put(place, true);
         self.tree.make_active(|_, tile| matches!(tile, egui_tiles::Tile::Pane(pane) if *pane == place));
     }
@@ -150,6 +184,9 @@ impl Desk {
     pub(super) fn menu(&mut self, ui: &mut Ui) -> Option<Place> {
         let mut opened = None;
         for (index, place) in Place::ALL.into_iter().enumerate() {
+            if self.withheld.contains_key(&place) {
+                continue;
+            }
             let mut visible = self.has(place);
             ui.horizontal(|ui| {
                 let (name, help) = text::place(place);
@@ -167,7 +204,9 @@ impl Desk {
         }
         ui.separator();
         if ui.button(text::LAYOUT_RESET).on_hover_text(text::LAYOUT_RESET_HELP).clicked() {
+            let withheld = std::mem::take(&mut self.withheld);
             *self = Self::default();
+            self.withhold(withheld.into_keys());
             ui.close();
         }
         opened
@@ -242,6 +281,21 @@ impl Behavior<Place> for Draw<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn links_name_every_pane_and_a_withheld_one_stays_away_until_it_is_given_back() {
+        assert_eq!(Place::ALL.map(Place::in_links).map(|name| Place::by_title(&name)), Place::ALL.map(Some));
+        assert_eq!(Place::ALL.map(Place::in_links), crate::config::link::PANES.map(String::from));
+        let mut desk = Desk::default();
+        desk.put(Place::Log, false);
+        desk.withhold([Place::Curves, Place::Log].into_iter());
+        desk.withhold([Place::Curves].into_iter());
+        desk.open(Place::Curves);
+        desk.put(Place::Log, true);
+        assert!(!desk.has(Place::Curves) && !desk.has(Place::Log) && desk.whole().has(Place::Curves));
+        desk.give_back();
+        assert!(desk.has(Place::Curves) && !desk.has(Place::Log), "as it was before");
+    }
 
     #[test]
     fn every_pane_can_be_hidden_and_brought_back_and_the_desk_is_remembered() {

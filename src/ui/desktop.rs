@@ -10,6 +10,7 @@ use super::app::App;
 use super::report::Report;
 use super::window::{STORAGE, Screenshot, Window};
 use super::{pictures, text, theme};
+use crate::config::{Lesson, Link};
 use crate::session::recording::Recording;
 use crate::session::{self, DrawSetup, Options};
 
@@ -36,6 +37,8 @@ pub struct Staging {
     pub after: Option<u64>,
     /// The pane to bring to the front, by its title.
     pub show: Option<String>,
+    /// What a teacher's link fixes, hides and shows, and its lesson.
+    pub teaches: Option<(Link, Option<Lesson>)>,
     /// Dark or light, in place of what the system has.
     pub dark: Option<bool>,
     /// Width and height of the window, in points.
@@ -50,7 +53,7 @@ pub struct Staging {
 /// [`WindowError`], where there is no display or the system refuses a window; also where the device that was named
 /// does not exist.
 pub fn run(options: Options, staging: Staging) -> Result<()> {
-    let Staging { screenshot, after, show, dark, size, report } = staging;
+    let Staging { screenshot, after, show, teaches, dark, size, report } = staging;
     if !has_display() {
         return Err(WindowError::NoDisplay.into());
     }
@@ -79,6 +82,7 @@ pub fn run(options: Options, staging: Staging) -> Result<()> {
             if !options.autostart && !options.resume {
                 app.play(Recording::shipped()?);
             }
+            teaches.into_iter().for_each(|(link, lesson)| app.teach(&link, lesson));
             show.map_or(Ok(()), |title| app.bring_forward(&title))?;
             let window = Window { screenshot, report, unwritten, ..Window::new(app, options, Some(session), renderer) };
             Ok(Box::new(window))

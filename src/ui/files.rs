@@ -12,9 +12,9 @@ use eframe::egui::{
 };
 
 use super::job::Job;
-use super::text::files as text;
-use super::theme;
-use crate::config::RunConfig;
+use super::text::{files as text, teach};
+use super::{share, theme};
+use crate::config::{Link, RunConfig};
 use crate::platform::clock::Stopwatch;
 use crate::platform::files::write_atomic;
 use crate::session::compare::{self, RunSummary};
@@ -35,6 +35,8 @@ pub(super) enum FileWish {
     Command(Command),
     /// Another session.
     Open(Opened),
+    /// A link to follow: besides settings it fixes or hides something, or begins a lesson.
+    Follow(String),
     /// A run to compare with.
     Compare(Box<RunSummary>),
     /// A sentence for the log.
@@ -88,6 +90,10 @@ pub(super) struct Menu {
     hover: Option<Hover>,
     /// The field for pasted settings, while it is open.
     pasting: Option<Pasting>,
+    /// The dialog for a link for others, while it is open.
+    sharing: Option<share::Dialog>,
+    /// The address at which the program lives, if it is a page.
+    pub(super) page: Option<String>,
 }
 
 /// Settings being pasted.
@@ -107,7 +113,15 @@ struct Hover {
 
 impl Default for Menu {
     fn default() -> Self {
-        Self { choose: Box::new(dialog), asking: None, dropped: vec![], hover: None, pasting: None }
+        Self {
+            choose: Box::new(dialog),
+            asking: None,
+            dropped: vec![],
+            hover: None,
+            pasting: None,
+            sharing: None,
+            page: None,
+        }
     }
 }
 
@@ -141,6 +155,7 @@ impl Menu {
         });
         button.response.on_hover_text(text::FILE_HELP);
         self.paste(ui.ctx(), &mut wishes);
+        self.share(ui.ctx(), context.config, &mut wishes);
         self.hovered(ui.ctx());
         self.drops(ui.ctx(), &mut wishes);
         self.collect(&mut wishes);
@@ -174,9 +189,13 @@ impl Menu {
         });
         ui.separator();
         if entry(ui, true, text::COPY_LINK, text::COPY_LINK_HELP, "") {
-            let link = context.config.to_link();
+            let link = Link::from(context.config.clone());
+            let link = self.page.as_ref().map_or_else(|| link.to_string(), |page| link.page(page));
             wishes.push(FileWish::Say(text::copied(&link)));
             ctx.copy_text(link);
+        }
+        if entry(ui, true, teach::SHARE, teach::SHARE_TOOLTIP, "") {
+            self.sharing = Some(share::Dialog::default());
         }
         if entry(ui, true, text::PASTE, text::PASTE_HELP, "") {
             self.pasting = Some(Pasting::default());
@@ -258,7 +277,7 @@ impl Menu {
     /// The field for pasted settings.
     fn paste(&mut self, ctx: &Context, wishes: &mut Vec<FileWish>) {
         let Some(Pasting { words, begun }) = &mut self.pasting else { return };
-        let mut config = None;
+        let mut link = None;
         let answer = egui::Modal::new(Id::unique("paste settings")).show(ctx, |ui| {
             ui.set_width(420.0);
             ui.heading(text::PASTE_TITLE);
@@ -268,10 +287,13 @@ impl Menu {
                 field.request_focus();
                 ui.ctx().send_viewport_cmd(ViewportCommand::RequestPaste);
             }
-            let read = (!words.trim().is_empty()).then(|| RunConfig::from_link(words));
+            let read = (!words.trim().is_empty()).then(|| Link::parse(words));
             match &read {
                 None => ui.weak(text::PASTE_HELP),
-                Some(Ok(config)) => ui.label(text::pasted(config.changes().count())),
+                Some(Ok(link)) => {
+                    let said = ui.label(text::pasted(link.config.changes().count()));
+                    if teaches(link) { ui.label(teach::PASTED) } else { said }
+                }
                 Some(Err(error)) => ui.colored_label(ui.visuals().warn_fg_color, error.to_string()),
             };
             ui.add_space(8.0);
@@ -280,18 +302,32 @@ impl Menu {
             ui.horizontal(|ui| {
                 let now = ui.add_enabled(good.is_some(), Button::new(text::PASTE_NOW));
                 if now.on_hover_text(text::PASTE_NOW_HELP).clicked() || entered {
-                    config = good;
+                    link = good;
                 }
                 ui.button(text::CANCEL).clicked()
             })
             .inner
         });
-        if let Some(config) = config {
-            open(Opened::Settings(Box::new(config)), wishes);
+        if let Some(link) = link {
+            match teaches(&link) {
+                true => wishes.push(FileWish::Follow(std::mem::take(words))),
+                false => open(Opened::Settings(Box::new(link.config)), wishes),
+            }
             self.pasting = None;
         } else if answer.inner || answer.should_close() {
             self.pasting = None;
         }
+    }
+
+    /// The dialog for a link for others.
+    fn share(&mut self, ctx: &Context, config: &RunConfig, wishes: &mut Vec<FileWish>) {
+        let Some(dialog) = &mut self.sharing else { return };
+        match dialog.show(ctx, config, self.page.as_deref()) {
+            share::Answer::Open => return,
+            share::Answer::Copied(link) => wishes.push(FileWish::Say(text::copied(&link))),
+            share::Answer::Closed => {}
+        }
+        self.sharing = None;
     }
 
     /// Says over the window what dropping would do.
@@ -375,6 +411,11 @@ fn entry(ui: &mut Ui, enabled: bool, label: &str, help: &str, why_not: &str) -> 
         ui.close();
     }
     clicked
+}
+
+/// Whether a link says more than settings.
+fn teaches(link: &Link) -> bool {
+    link.restricts() || link.lesson.is_some()
 }
 
 fn open(opened: Opened, wishes: &mut Vec<FileWish>) {

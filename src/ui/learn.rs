@@ -1,7 +1,9 @@
-//! The tour's pane: one page at a time, each outlining the widget that it speaks of, and going on by itself once the
+//! The pane of the tour, or of a teacher's lesson: one page at a time, each outlining the widget that it speaks of, and going on by itself once the
 //! reader has done what it asks for.
 
 mod head;
+mod lesson;
+mod point;
 
 use std::time::Duration;
 
@@ -11,10 +13,12 @@ use eframe::egui::{
 };
 use serde::{Deserialize, Serialize};
 
-use super::anchor::{self, Sight};
+use self::lesson::Reading;
+use super::course::Course;
 use super::text::learn as words;
 use super::theme;
 use super::tour::{Deed, Tour};
+use crate::config::Lesson;
 use crate::session::Event;
 
 /// Seconds for which the check mark is seen before the next page comes.
@@ -24,11 +28,14 @@ const PULSING: f64 = 4.8;
 /// The text is never set wider than this, in points.
 const WIDEST: f32 = 540.0;
 
-/// The tour's pane. What is remembered of it is the reader's place.
+/// The pane. What is remembered of it is the reader's place in the tour.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 #[serde(default)]
 pub(super) struct Pane {
     tour: Tour,
+    /// A lesson that is read in place of the tour.
+    #[serde(skip)]
+    lesson: Option<Reading>,
     /// What has happened to the page that is open.
     #[serde(skip)]
     visit: Visit,
@@ -49,17 +56,43 @@ struct Visit {
     pulses: f64,
 }
 
+/// What is read.
+fn course<'a>(tour: &'a Tour, lesson: &'a Option<Reading>) -> &'a dyn Course {
+    lesson.as_ref().map_or(tour, |lesson| lesson as &dyn Course)
+}
+
 impl Pane {
+    fn course(&self) -> &dyn Course {
+        course(&self.tour, &self.lesson)
+    }
+
+    fn course_mut(&mut self) -> &mut dyn Course {
+        match &mut self.lesson {
+            Some(lesson) => lesson,
+            None => &mut self.tour,
+        }
+    }
+
+    /// Reads a lesson in place of the tour, or the tour again; what is wrong with the lesson.
+    pub(super) fn teach(&mut self, lesson: Option<Lesson>) -> Vec<String> {
+        let (reading, complaints) = lesson.map(Reading::new).unzip();
+        (self.lesson, self.visit) = (reading, Visit::default());
+        complaints.unwrap_or_default()
+    }
+
     /// Takes in something that the user did, or that happened. Only what the open page asks for counts, and only
     /// after the reader has seen the page.
     pub(super) fn note(&mut self, deed: &Deed) {
-        if self.visit.opened.is_some() && self.tour.note(deed) && !self.visit.stays {
+        if self.visit.opened.is_some() && self.course_mut().note(deed) && !self.visit.stays {
             self.visit.done.get_or_insert(deed.comes_by_itself());
         }
     }
 
     /// Takes in what happened by itself.
     pub(super) fn observe(&mut self, event: &Event) {
+        if let Event::Update { update, .. } | Event::Rewound { update, .. } | Event::Ready { update, .. } = event {
+            self.course_mut().saw(*update);
+        }
         match event {
             Event::Update { update, .. } => self.note(&Deed::SawUpdate(*update)),
             Event::Evaluation { .. } => self.note(&Deed::Evaluated),
@@ -67,9 +100,9 @@ impl Pane {
         }
     }
 
-    /// Whether the tour is still to be finished.
-    pub(super) fn is_active(&self) -> bool {
-        !self.tour.is_over()
+    /// Whether there is something left to read.
+    fn is_active(&self) -> bool {
+        !self.course().is_over()
     }
 
     /// Draws the pane into all of `ui`, and the outline around the widget that the page speaks of. Returns the pane
@@ -83,33 +116,27 @@ impl Pane {
     }
 
     fn column(&mut self, ui: &mut Ui) -> Option<&'static str> {
-        if let Some(page) = head::show(ui, &self.tour) {
+        if let Some(page) = head::show(ui, self.course()) {
             self.turn_to(ui, page);
         }
         let foot = Frame::new().inner_margin(Margin { top: 6, ..Margin::ZERO });
         Panel::bottom("learn foot").frame(foot).show_separator_line(false).show(ui, |ui| self.foot(ui));
-        let page = self.tour.page();
-        let scroll = ScrollArea::vertical().id_salt(("learn", page.name)).auto_shrink(false);
+        let scroll = ScrollArea::vertical().id_salt(("learn", self.course().at())).auto_shrink(false);
         let opens = scroll.show(ui, |ui| {
+            let page = self.course().leaf();
             ui.add_space(2.0);
-            ui.heading(page.words.title);
+            ui.heading(page.title);
             ui.add_space(2.0);
-            ui.label(page.words.body);
+            ui.label(page.body);
             ui.add_space(6.0);
-            match (page.words.ask.is_empty(), self.visit.done) {
+            match (page.ask.is_empty(), self.visit.done) {
                 (true, _) => None,
                 (false, None) => self.ask(ui),
                 (false, Some(_)) => self.praise(ui),
             }
         });
-        if let Some(name) = page.anchor
-            && self.is_active()
-        {
-            // Where the widget is folded away, its pane is what there is to see.
-            let folded = anchor::sight(ui.ctx(), name) == Sight::Absent;
-            let name = anchor::pane(name).filter(|_| folded).unwrap_or(name);
-            let pulsing = ui.input(|input| input.time) < self.visit.pulses;
-            anchor::highlight(ui.ctx(), name, theme::accent(ui), pulsing);
+        if let Some(name) = self.course().leaf().anchor.filter(|_| self.is_active()) {
+            point::outline(ui, name, &self.visit);
         }
         opens.inner
     }
@@ -119,60 +146,40 @@ impl Pane {
         let now = ui.input(|input| input.time);
         if self.visit.opened.is_none() {
             self.visit.pulses = now + PULSING;
+            self.visit.done = self.course_mut().is_met().then_some(true);
         }
         let opened = *self.visit.opened.get_or_insert(now);
         let Some(by_itself) = self.visit.done else { return };
-        if self.tour.is_last() {
+        if self.course().is_last() {
             return;
         }
-        let read = if by_itself { opened + self.tour.page().seconds() } else { 0.0 };
+        let read = if by_itself { opened + self.course().leaf().seconds() } else { 0.0 };
         let leaves = *self.visit.leaves.get_or_insert((now + LINGER).max(read));
         if now >= leaves {
-            self.turn_to(ui, self.tour.at() + 1);
+            self.turn_to(ui, self.course().at() + 1);
         } else {
             ui.ctx().request_repaint_after(Duration::from_secs_f64(leaves - now));
         }
     }
 
     fn turn_to(&mut self, ui: &Ui, page: usize) {
-        self.tour.turn_to(page);
+        self.course_mut().turn_to(page);
         self.visit = Visit::default();
         ui.ctx().request_repaint();
     }
 
     /// What there is to do, and where.
     fn ask(&mut self, ui: &mut Ui) -> Option<&'static str> {
-        let page = self.tour.page();
-        let name = page.anchor?;
-        let (sight, pane) = (anchor::sight(ui.ctx(), name), anchor::pane(name));
-        let pane_open = pane.is_none_or(|pane| anchor::sight(ui.ctx(), pane) != Sight::Absent);
+        let course = course(&self.tour, &self.lesson);
+        let (page, done) = (course.leaf(), course.is_done(course.at()));
         let mut opens = None;
         card(ui, |ui| {
-            match self.tour.is_done(self.tour.at()) {
-                true => _ = done(ui),
+            match done {
+                true => _ = check(ui),
                 false => _ = ui.label(RichText::new(words::TRY).strong().color(theme::accent(ui))),
             }
-            ui.label(page.words.ask);
-            match (sight, pane) {
-                (Sight::Shown(_) | Sight::Scrolled, _) => {
-                    if button(ui, words::SHOW, words::SHOW_HELP) {
-                        anchor::seek(ui.ctx(), name);
-                        self.visit.pulses = ui.input(|input| input.time) + PULSING;
-                    }
-                }
-                (Sight::Absent, Some(pane)) if !pane_open => {
-                    let title = words::pane(pane);
-                    ui.weak(words::closed(title));
-                    if button(ui, &words::open(title), words::OPEN_HELP) {
-                        opens = Some(pane);
-                    }
-                }
-                (Sight::Absent, Some(pane)) => {
-                    let wait = words::not_yet(words::pane(pane));
-                    ui.weak(anchor::heading(name).map_or(wait, words::folded));
-                }
-                (Sight::Absent, None) => _ = ui.weak(words::ABSENT),
-            }
+            ui.label(page.ask.as_ref());
+            opens = page.anchor.and_then(|name| point::way(ui, name, &mut self.visit));
         });
         opens
     }
@@ -180,13 +187,13 @@ impl Pane {
     /// It has been done.
     fn praise(&mut self, ui: &mut Ui) -> Option<&'static str> {
         card(ui, |ui| {
-            let done = done(ui);
+            let done = check(ui);
             // A screen reader says it without being asked.
             ui.ctx().accesskit_node_builder(done.id, |node| {
                 node.set_role(Role::Status);
                 node.set_label(words::DONE);
             });
-            if self.tour.is_last() {
+            if self.course().is_last() {
                 ui.label(words::LAST_DONE);
                 return;
             }
@@ -199,7 +206,7 @@ impl Pane {
     }
 
     fn foot(&mut self, ui: &mut Ui) {
-        let at = self.tour.at();
+        let (at, last, begun) = (self.course().at(), self.course().is_last(), self.course().is_begun());
         let button = |ui: &mut Ui, enabled, button: Button<'_>, help, why_not| {
             let response = ui.add_enabled(enabled, button.min_size(vec2(0.0, 28.0)));
             response.on_hover_text(help).on_disabled_hover_text(why_not).clicked()
@@ -208,20 +215,19 @@ impl Pane {
             if button(ui, at > 0, Button::new(words::BACK), words::BACK_HELP, words::FIRST_HELP) {
                 self.turn_to(ui, at - 1);
             }
-            let begun = self.tour != Tour::default();
             if button(ui, begun, Button::new(words::OVER), words::OVER_HELP, words::FIRST_HELP) {
-                self.tour.start_over();
+                self.course_mut().start_over();
                 self.turn_to(ui, 0);
             }
             ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
-                let next = match self.tour.is_last() {
+                let next = match last {
                     true => Button::new(words::NEXT),
                     false => {
                         Button::new(RichText::new(words::NEXT).strong().color(Color32::WHITE)).fill(theme::primary())
                     }
                 };
-                if button(ui, !self.tour.is_last(), next, words::NEXT_HELP, words::LAST_HELP) {
-                    self.tour.read();
+                if button(ui, !last, next, words::NEXT_HELP, words::LAST_HELP) {
+                    self.course_mut().read();
                     self.turn_to(ui, at + 1);
                 }
             });
@@ -236,7 +242,7 @@ fn button(ui: &mut Ui, label: &str, help: &str) -> bool {
 }
 
 /// A check mark, drawn because no font here has one, and its word.
-fn done(ui: &mut Ui) -> Response {
+fn check(ui: &mut Ui) -> Response {
     let accent = theme::accent(ui);
     ui.horizontal(|ui| {
         ui.spacing_mut().item_spacing.x = 6.0;
@@ -261,7 +267,7 @@ fn card(ui: &mut Ui, content: impl FnOnce(&mut Ui)) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::ui::anchor::mark;
+    use crate::ui::anchor::{self, mark};
     use crate::ui::tour::PAGES;
     use eframe::egui::{CentralPanel, Key};
     use egui_kittest::{Harness, kittest::Queryable};
@@ -359,7 +365,7 @@ mod tests {
         let rollout = PAGES.iter().position(|page| page.name == "rollout").unwrap();
         (0..rollout).for_each(|_| click(&mut pane, "Next"));
         note(&mut pane, Deed::SawUpdate(1));
-        let reading = PAGES[rollout].seconds();
+        let reading = pane.state().pane.course().leaf().seconds();
         pane.run_steps((reading * 4.0) as usize - 4);
         assert_eq!(at(&pane), rollout);
         pane.run_steps(8);

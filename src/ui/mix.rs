@@ -31,8 +31,8 @@ pub(super) fn show(
         ui.add_space(6.0);
         let spread = spread(gallery, controls.config());
         for (index, name) in FADERS.into_iter().enumerate() {
-            controls.fader(ui, name, commands);
-            if let Some(share) = spread.get(index) {
+            let shown = controls.fader(ui, name, commands);
+            if let Some(share) = spread.get(index).filter(|_| shown) {
                 bar(ui, *share, name);
             }
             if index == 5 {

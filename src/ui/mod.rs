@@ -7,8 +7,10 @@
 mod anchor;
 mod app;
 mod bar;
+mod classroom;
 mod compare;
 mod controls;
+mod course;
 mod curves;
 mod desk;
 #[cfg(not(target_family = "wasm"))]
@@ -25,6 +27,7 @@ mod machine;
 mod mix;
 mod pictures;
 mod report;
+mod share;
 mod space;
 mod text;
 pub mod theme;

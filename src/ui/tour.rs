@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use serde::{Deserialize, Serialize};
 
+use super::course::{Course, Leaf};
 use super::text::learn::{self as words, Words};
 use crate::session::Span;
 
@@ -63,11 +64,6 @@ pub(super) struct Page {
 impl Page {
     const fn new(name: &'static str, words: &'static Words, anchor: &'static str, done: fn(&Deed) -> bool) -> Self {
         Self { name, words, anchor: Some(anchor), done }
-    }
-
-    /// Seconds that it takes to read the page, at four words a second.
-    pub(super) fn seconds(&self) -> f64 {
-        self.words.body.split_whitespace().count() as f64 / 4.0
     }
 }
 
@@ -144,37 +140,34 @@ impl From<Tour> for Place {
 
 impl Tour {
     /// The page that the reader is at.
-    pub(super) fn page(&self) -> &'static Page {
+    fn page(&self) -> &'static Page {
         &PAGES[self.at.min(PAGES.len() - 1)]
     }
+}
 
-    /// Its index.
-    pub(super) fn at(&self) -> usize {
+impl Course for Tour {
+    fn pages(&self) -> usize {
+        PAGES.len()
+    }
+
+    fn leaf_of(&self, page: usize) -> Leaf<'_> {
+        let Page { words: Words { title, body, ask }, anchor, .. } = &PAGES[page.min(PAGES.len() - 1)];
+        Leaf { title, body, ask: (*ask).into(), anchor: *anchor }
+    }
+
+    fn at(&self) -> usize {
         self.at
     }
 
-    /// Whether it is the last one.
-    pub(super) fn is_last(&self) -> bool {
-        self.at + 1 >= PAGES.len()
-    }
-
-    /// Whether the last page is done.
-    pub(super) fn is_over(&self) -> bool {
-        self.is_done(PAGES.len() - 1)
-    }
-
-    /// Whether the page of this index is done.
-    pub(super) fn is_done(&self, page: usize) -> bool {
+    fn is_done(&self, page: usize) -> bool {
         PAGES.get(page).is_some_and(|page| self.done.contains(page.name))
     }
 
-    /// Goes to a page; beyond the last there is none.
-    pub(super) fn turn_to(&mut self, page: usize) {
+    fn turn_to(&mut self, page: usize) {
         self.at = page.min(PAGES.len() - 1);
     }
 
-    /// Takes in a deed; whether it is the one that this page asks for.
-    pub(super) fn note(&mut self, deed: &Deed) -> bool {
+    fn note(&mut self, deed: &Deed) -> bool {
         let wanted = (self.page().done)(deed);
         if wanted {
             self.done.insert(self.page().name);
@@ -182,15 +175,13 @@ impl Tour {
         wanted
     }
 
-    /// Takes in that the page, which asks for nothing, has been read.
-    pub(super) fn read(&mut self) {
+    fn read(&mut self) {
         if self.page().words.ask.is_empty() {
             self.done.insert(self.page().name);
         }
     }
 
-    /// Forgets everything.
-    pub(super) fn start_over(&mut self) {
+    fn start_over(&mut self) {
         *self = Self::default();
     }
 }

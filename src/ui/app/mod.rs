@@ -1,12 +1,14 @@
 //! The state of the whole window: what the engine has told it.
 
 mod show;
+mod teach;
 
 use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
 use super::bar::Bar;
+use super::classroom::Classroom;
 use super::desk::{Desk, Place};
 use super::log::{Failure, Weight};
 use super::{compare, controls, curves, diagnosis, files, gallery, inspect, learn, log, machine, space, text};
@@ -30,6 +32,8 @@ pub struct App {
     diagnosis: diagnosis::Pane,
     files: files::Menu,
     log: log::Pane,
+    /// What a teacher's link fixes and hides, and its lesson.
+    classroom: Classroom,
     /// What the model draws from the same seeds, over the run.
     sheets: Sheets,
     /// What is wrong with the run.
@@ -88,6 +92,7 @@ impl App {
             diagnosis: diagnosis::Pane::default(),
             files: files::Menu::default(),
             log: log::Pane::default(),
+            classroom: Classroom::default(),
             sheets: Sheets::default(),
             findings: vec![],
             opened: None,
@@ -127,7 +132,7 @@ impl App {
 
     /// What is to be remembered until the next start.
     pub fn remember(&self) -> Remembered {
-        Remembered { desk: Some(self.desk.clone()), curves: self.curves.choices.clone(), learn: self.learn.clone() }
+        Remembered { desk: Some(self.desk.whole()), curves: self.curves.choices.clone(), learn: self.learn.clone() }
     }
 
     /// How to start another engine, once after the user has asked for one.
@@ -266,6 +271,8 @@ impl App {
         }
         if measured && self.recorded.is_none() {
             self.findings = diagnose(&self.curves.history, self.controls.config());
+            let findings = self.findings.iter_mut();
+            findings.for_each(|finding| finding.remedies.retain(|remedy| !self.controls.is_fixed(remedy.param)));
         }
     }
 

@@ -5,6 +5,7 @@ use eframe::egui::{self, CentralPanel, Id, Key, Label, Modifiers, Panel, RichTex
 use super::App;
 use crate::session::compare::RunSummary;
 use crate::session::{Command, State};
+use crate::ui::classroom::Then;
 use crate::ui::desk::{Desk, Place};
 use crate::ui::files::{self, FileWish};
 use crate::ui::log::Weight;
@@ -38,6 +39,9 @@ impl App {
         let mut wishes = Wishes::default();
         self.shortcuts(ui);
         self.head(ui, &mut wishes);
+        if let Some(then) = self.classroom.show(ui) {
+            self.leave_for(then);
+        }
         if self.log.failure.is_some() {
             Panel::top("failure").frame(theme::panel(ui, 8, 4)).show(ui, |ui| self.restart |= self.log.banner(ui));
         }
@@ -68,7 +72,8 @@ impl App {
         for wish in files {
             match wish {
                 FileWish::Command(command) => commands.push(command),
-                FileWish::Open(opened) => self.opened = Some(opened),
+                FileWish::Open(opened) => self.open_or_ask(Then::Open(opened)),
+                FileWish::Follow(link) => self.open_or_ask(Then::Follow(link)),
                 FileWish::Say(line) => self.log.say(self.bar.update, Weight::Notice, line),
                 FileWish::Complain(line) => self.log.say(self.bar.update, Weight::Warning, line),
                 FileWish::Compare(run) => self.compare_with(*run),
@@ -133,9 +138,17 @@ impl App {
                 },
             );
             bar.buttons(ui, &mut wishes.commands, |ui| {
-                *asked = files.show(ui, files_context);
-                let chosen = ui.add_enabled_ui(ready, |ui| controls.presets(ui, &mut turned)).inner;
-                deeds.extend(chosen.map(|name| Deed::ChosePreset(name.into())));
+                if !controls.limits.hide_named("file") {
+                    *asked = files.show(ui, files_context);
+                }
+                if !controls.limits.hide_named("presets") {
+                    let free = ready && !controls.limits.fix_all();
+                    let chosen = ui.add_enabled_ui(free, |ui| controls.presets(ui, &mut turned));
+                    deeds.extend(chosen.inner.map(|name| Deed::ChosePreset(name.into())));
+                    if controls.limits.fix_all() {
+                        chosen.response.on_disabled_hover_text(text::teach::FIXED);
+                    }
+                }
                 *opens = view_menu(ui, desk, keys);
             });
             ui.add_space(4.0);

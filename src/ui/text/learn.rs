@@ -11,7 +11,7 @@ pub(in crate::ui) struct Words {
     pub(in crate::ui) ask: &'static str,
 }
 
-pub(in crate::ui) const PAGES: &str = "Page of the tour";
+pub(in crate::ui) const PAGES: &str = "Page";
 pub(in crate::ui) const TRY: &str = "Try it";
 pub(in crate::ui) const SHOW: &str = "Show me";
 pub(in crate::ui) const SHOW_HELP: &str = "Outline where this is, and scroll to it.";

@@ -9,6 +9,7 @@ pub(super) mod inspect;
 pub(super) mod learn;
 pub(super) mod machine;
 pub(super) mod space;
+pub(super) mod teach;
 pub(super) mod worked;
 
 use super::desk::Place;
