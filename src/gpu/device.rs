@@ -123,7 +123,7 @@ pub fn describe(spec: &str) -> Result<String, DeviceError> {
     })
 }
 
-fn is_auto(spec: &str) -> bool {
+pub(super) fn is_auto(spec: &str) -> bool {
     matches!(spec.trim().to_lowercase().as_str(), "" | "auto")
 }
 
@@ -170,7 +170,7 @@ fn cpu_label() -> String {
     format!("CPU ({threads} thread{})", if threads == 1 { "" } else { "s" })
 }
 
-fn cpu(notice: Option<String>) -> Chosen {
+pub(super) fn cpu(notice: Option<String>) -> Chosen {
     Chosen { device: Device::flex(), label: cpu_label(), notice, setup: None, adapter: None, drawn_by: None }
 }
 

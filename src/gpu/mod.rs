@@ -3,9 +3,16 @@
 pub mod adapter;
 pub mod device;
 pub mod gumbel;
+#[cfg(target_family = "wasm")]
+mod page;
 pub mod read;
 pub mod texture;
 
 pub use adapter::{AdapterInfo, AdapterKind, AdapterLimits, adapters};
-pub use device::{Chosen, DeviceError, choose, choose_for_window, describe, open};
+#[cfg(not(target_family = "wasm"))]
+pub use device::open;
+pub use device::{Chosen, DeviceError, choose, choose_for_window, describe};
+#[cfg(target_family = "wasm")]
+pub use page::open;
+
 pub use gumbel::add_gumbel;

@@ -103,7 +103,7 @@ impl Easel {
     ///
     /// # Errors
     /// [`PaintError::Device`], where the device takes no such shader.
-    pub fn new(device: &wgpu::Device, queue: &wgpu::Queue) -> Result<Self, PaintError> {
+    pub async fn new(device: &wgpu::Device, queue: &wgpu::Queue) -> Result<Self, PaintError> {
         let source = include_str!("../../shaders/picture_grid.wgsl").replace("{{ size }}", &SIZE.to_string());
         let pipeline = guarded(device, || {
             let module = device.create_shader_module(wgpu::ShaderModuleDescriptor {
@@ -118,7 +118,8 @@ impl Easel {
                 compilation_options: wgpu::PipelineCompilationOptions::default(),
                 cache: None,
             })
-        })?;
+        })
+        .await?;
         Ok(Self { device: device.clone(), queue: queue.clone(), pipeline, textures: Vec::new() })
     }
 
@@ -133,7 +134,7 @@ impl Easel {
     ///
     /// # Panics
     /// If `written` has not one entry for each picture.
-    pub fn paint(&mut self, pictures: &Tensor<4>, grid: usize, written: &[usize]) -> Result<Atlas, PaintError> {
+    pub async fn paint(&mut self, pictures: &Tensor<4>, grid: usize, written: &[usize]) -> Result<Atlas, PaintError> {
         let [count, channels, side, width] = pictures.dims();
         assert_eq!(written.len(), count, "one number of tokens per picture");
         if channels != 3 || side != width {
@@ -172,7 +173,7 @@ impl Easel {
         // What burn has only recorded so far is submitted before our own work.
         tensor.client.flush().map_err(|error| PaintError::Device(format!("{error:?}")))?;
         let device = self.device.clone();
-        let texture = guarded(&device, || self.submit(buffer, begin..begin + bytes, &numbers, layout.size()))?;
+        let texture = guarded(&device, || self.submit(buffer, begin..begin + bytes, &numbers, layout.size())).await?;
         Ok(Atlas { texture, layout })
     }
 
@@ -263,12 +264,12 @@ fn resolve(tensor: Tensor<4>) -> Result<CubeTensor, PaintError> {
 }
 
 /// Runs `work`; an error of the device, which else would end the program, comes back.
-fn guarded<T>(device: &wgpu::Device, work: impl FnOnce() -> T) -> Result<T, PaintError> {
+async fn guarded<T>(device: &wgpu::Device, work: impl FnOnce() -> T) -> Result<T, PaintError> {
     let memory = device.push_error_scope(wgpu::ErrorFilter::OutOfMemory);
     let validity = device.push_error_scope(wgpu::ErrorFilter::Validation);
     let done = work();
-    let errors = [pollster::block_on(validity.pop()), pollster::block_on(memory.pop())];
-    match errors.into_iter().flatten().next() {
+    let (invalid, full) = (validity.pop(), memory.pop());
+    match invalid.await.or(full.await) {
         None => Ok(done),
         Some(error) => Err(PaintError::Device(error.to_string())),
     }

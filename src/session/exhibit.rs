@@ -29,8 +29,8 @@ impl From<Gallery> for Exhibit {
 pub(super) struct Wall {
     /// The newest rollouts.
     pub newest: Slot<Exhibit>,
-    /// An easel, from when on the face can show painted pictures.
-    pub easels: Slot<Easel>,
+    /// What the face draws with, from when on it can show painted pictures.
+    pub draws_with: Slot<(wgpu::Device, wgpu::Queue)>,
 }
 
 /// [`Wall`] as the engine has it.
@@ -60,7 +60,7 @@ impl Painter {
     ) -> Result<Option<String>> {
         let (mut atlas, mut notice) = (None, None);
         if let Some(decoded) = rollouts.decoded.take() {
-            (atlas, notice) = self.paint(&decoded);
+            (atlas, notice) = self.paint(&decoded).await;
             if atlas.is_none() && rollouts.pictures.is_empty() {
                 rollouts.pictures = decoded.read().await?;
             }
@@ -71,10 +71,20 @@ impl Painter {
     }
 
     /// The painting, if there is an easel. One that fails is not tried again.
-    fn paint(&mut self, decoded: &Decoded) -> (Option<Atlas>, Option<String>) {
-        self.easel = self.wall.easels.take().or(self.easel.take());
-        let Some(easel) = &mut self.easel else { return (None, None) };
-        match easel.paint(&decoded.pictures, decoded.grid, &decoded.written) {
+    async fn paint(&mut self, decoded: &Decoded) -> (Option<Atlas>, Option<String>) {
+        let easel = match (self.wall.draws_with.take(), self.easel.take()) {
+            (Some((device, queue)), _) => Easel::new(&device, &queue).await,
+            (None, Some(easel)) => Ok(easel),
+            (None, None) => return (None, None),
+        };
+        let painted = match easel {
+            Ok(easel) => {
+                let atlas = self.easel.insert(easel).paint(&decoded.pictures, decoded.grid, &decoded.written);
+                atlas.await
+            }
+            Err(error) => Err(error),
+        };
+        match painted {
             Ok(atlas) => (Some(atlas), None),
             Err(error) => {
                 self.easel = None;
@@ -143,7 +153,7 @@ mod tests {
         let Some((chosen, setup)) = gpu() else { return eprintln!("skipped: no adapter that paints here") };
         let wall = Wall::default();
         let mut painter = Painter::new(wall.clone());
-        wall.easels.put(Easel::new(&setup.device, &setup.queue).expect("an easel"));
+        wall.draws_with.put((setup.device.clone(), setup.queue.clone()));
         let (exhibit, notice) = hung(&wall, &mut painter, &chosen.device);
         assert!(notice.is_none() && exhibit.gallery.groups[0].samples[0].rgb.is_empty());
         assert_eq!(exhibit.atlas.expect("painted").layout().size(), [8, 8]);

@@ -9,7 +9,6 @@ use super::exhibit::{Exhibit, Painter, Wall};
 use super::protocol::{Command, Event, Options, State};
 use super::slot::Slot;
 use super::worker::{Engine, advice};
-use crate::gpu::texture::Easel;
 use crate::gpu::{Chosen, open};
 use crate::platform::task::{self, Work};
 
@@ -23,7 +22,7 @@ pub struct Session {
     work: Option<Work>,
     /// The newest rollouts.
     pub gallery: Slot<Exhibit>,
-    easels: Slot<Easel>,
+    draws_with: Slot<(wgpu::Device, wgpu::Queue)>,
     /// The graphics device that the engine computes with, where a window can draw with it too.
     computes_with: Option<wgpu::Device>,
 }
@@ -42,10 +41,8 @@ impl Session {
     /// Says that the face draws with `device` and its `queue`, and shows [`Exhibit::atlas`]. If the engine computes with
     /// the same one, pictures are from now on painted where they are, and not read back to be shown.
     pub fn draws_with(&self, device: &wgpu::Device, queue: &wgpu::Queue) {
-        if self.computes_with.as_ref() == Some(device)
-            && let Ok(easel) = Easel::new(device, queue)
-        {
-            self.easels.put(easel);
+        if self.computes_with.as_ref() == Some(device) {
+            self.draws_with.put((device.clone(), queue.clone()));
         }
     }
 
@@ -138,5 +135,12 @@ fn spawn(options: Options, chosen: Option<Chosen>) -> Session {
     };
     // burn orders a graphics card's work by thread: one thread owns every tensor.
     let work = task::start("engine", run, end);
-    Session { commands, events, work: Some(work), gallery: wall.newest, easels: wall.easels, computes_with: None }
+    Session {
+        commands,
+        events,
+        work: Some(work),
+        gallery: wall.newest,
+        draws_with: wall.draws_with,
+        computes_with: None,
+    }
 }

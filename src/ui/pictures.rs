@@ -253,8 +253,9 @@ mod tests {
     #[test]
     fn the_window_shows_the_same_whether_pictures_were_painted_or_uploaded() {
         let Some((chosen, setup)) = painted::gpu() else { return eprintln!("skipped: no adapter that paints here") };
-        let mut easel = Easel::new(&setup.device, &setup.queue).expect("an easel");
-        let atlas = easel.paint(&painted::pictures(6, SIDE, &chosen.device), 4, &[16; 6]).expect("painted");
+        let mut easel = pollster::block_on(Easel::new(&setup.device, &setup.queue)).expect("an easel");
+        let atlas =
+            pollster::block_on(easel.paint(&painted::pictures(6, SIDE, &chosen.device), 4, &[16; 6])).expect("painted");
         let state = || {
             let setup = setup.clone();
             let existing = WgpuSetupExisting {

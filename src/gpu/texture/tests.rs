@@ -95,10 +95,10 @@ fn a_layout_is_about_square_holds_every_picture_and_keeps_the_limit() {
 #[test]
 fn a_painted_texture_is_what_is_read_back_at_odd_sizes_and_after_work_in_place() {
     let Some((chosen, setup)) = gpu() else { return eprintln!("skipped: no adapter that paints here") };
-    let mut easel = Easel::new(&setup.device, &setup.queue).expect("an easel");
+    let mut easel = pollster::block_on(Easel::new(&setup.device, &setup.queue)).expect("an easel");
     for (count, side) in [(1, 8), (5, 20), (130, 8), (5, 32)] {
         let tensor = pictures(count, side, &chosen.device);
-        let atlas = easel.paint(&tensor, 4, &vec![16; count]).expect("painted");
+        let atlas = pollster::block_on(easel.paint(&tensor, 4, &vec![16; count])).expect("painted");
         // The only tensor left: burn works in its buffer.
         let doubled = tensor * 255.0 + 7.0;
         assert_painted(&atlas, &setup, |x, y| expected(atlas.layout(), count, x, y));
@@ -110,10 +110,10 @@ fn a_painted_texture_is_what_is_read_back_at_odd_sizes_and_after_work_in_place()
 #[test]
 fn a_part_of_a_tensor_and_a_turned_one_are_painted_as_they_are_seen() {
     let Some((chosen, setup)) = gpu() else { return eprintln!("skipped: no adapter that paints here") };
-    let mut easel = Easel::new(&setup.device, &setup.queue).expect("an easel");
+    let mut easel = pollster::block_on(Easel::new(&setup.device, &setup.queue)).expect("an easel");
     let whole = pictures(5, 8, &chosen.device);
-    let part = easel.paint(&whole.clone().narrow(0, 3, 2), 4, &[16; 2]).expect("painted");
-    let turned = easel.paint(&whole.swap_dims(2, 3), 4, &[16; 5]).expect("painted");
+    let part = pollster::block_on(easel.paint(&whole.clone().narrow(0, 3, 2), 4, &[16; 2])).expect("painted");
+    let turned = pollster::block_on(easel.paint(&whole.swap_dims(2, 3), 4, &[16; 5])).expect("painted");
     let seen = |index: usize, y: usize, x: usize| [0, 1, 2].map(|c| level([index, c, y, x]));
     assert_painted(&part, &setup, |x, y| seen(3 + x / 8, y, x % 8));
     assert_painted(&turned, &setup, |x, y| match y / 8 * 3 + x / 8 {
@@ -125,9 +125,9 @@ fn a_part_of_a_tensor_and_a_turned_one_are_painted_as_they_are_seen() {
 #[test]
 fn what_is_not_written_yet_is_grey() {
     let Some((chosen, setup)) = gpu() else { return eprintln!("skipped: no adapter that paints here") };
-    let mut easel = Easel::new(&setup.device, &setup.queue).expect("an easel");
+    let mut easel = pollster::block_on(Easel::new(&setup.device, &setup.queue)).expect("an easel");
     let written = [0, 1, 7, 16];
-    let atlas = easel.paint(&pictures(4, 20, &chosen.device), 4, &written).expect("painted");
+    let atlas = pollster::block_on(easel.paint(&pictures(4, 20, &chosen.device), 4, &written)).expect("painted");
     assert_painted(&atlas, &setup, |x, y| {
         let token = y % 20 / 5 * 4 + x % 20 / 5;
         let index = y / 20 * 2 + x / 20;
@@ -138,13 +138,13 @@ fn what_is_not_written_yet_is_grey() {
 #[test]
 fn levels_are_those_of_the_host_whatever_the_number() {
     let Some((chosen, setup)) = gpu() else { return eprintln!("skipped: no adapter that paints here") };
-    let mut easel = Easel::new(&setup.device, &setup.queue).expect("an easel");
+    let mut easel = pollster::block_on(Easel::new(&setup.device, &setup.queue)).expect("an easel");
     let mut values: Vec<f32> = (0..256).map(|level| level as f32 / 255.0).collect();
     values[..8].copy_from_slice(&[f32::NAN, -f32::NAN, f32::INFINITY, f32::NEG_INFINITY, -0.0, -3.0, 7.0, 1e-40]);
     values[8..12].copy_from_slice(&[f32::MAX, f32::MIN, 0.999, 0.001]);
     values.resize(3 * 256, 0.5);
     let tensor = Tensor::<4>::from_data(TensorData::new(values.clone(), [1, 3, 16, 16]), &chosen.device);
-    let atlas = easel.paint(&tensor, 4, &[16]).expect("painted");
+    let atlas = pollster::block_on(easel.paint(&tensor, 4, &[16])).expect("painted");
     let levels: Vec<u8> = values.iter().map(|value| (value * 255.0 + 0.5) as u8).collect();
     assert_eq!(levels[..8], [0, 0, 255, 0, 0, 0, 255, 0]);
     assert_painted(&atlas, &setup, |x, y| [0, 1, 2].map(|c| levels[c * 256 + y * 16 + x]));
@@ -153,15 +153,15 @@ fn levels_are_those_of_the_host_whatever_the_number() {
 #[test]
 fn a_texture_is_painted_on_again_only_when_nobody_looks_at_it() {
     let Some((chosen, setup)) = gpu() else { return eprintln!("skipped: no adapter that paints here") };
-    let mut easel = Easel::new(&setup.device, &setup.queue).expect("an easel");
+    let mut easel = pollster::block_on(Easel::new(&setup.device, &setup.queue)).expect("an easel");
     let tensor = pictures(4, 8, &chosen.device);
-    let first = easel.paint(&tensor, 4, &[16; 4]).expect("painted");
-    let second = easel.paint(&tensor, 4, &[0; 4]).expect("painted");
+    let first = pollster::block_on(easel.paint(&tensor, 4, &[16; 4])).expect("painted");
+    let second = pollster::block_on(easel.paint(&tensor, 4, &[0; 4])).expect("painted");
     assert_ne!(first.texture(), second.texture());
     assert_painted(&first, &setup, |x, y| expected(first.layout(), 4, x, y));
     let texture = first.texture().clone();
     drop(first);
-    let third = easel.paint(&tensor, 4, &[16; 4]).expect("painted");
+    let third = pollster::block_on(easel.paint(&tensor, 4, &[16; 4])).expect("painted");
     assert_eq!(*third.texture(), texture);
     assert_eq!(easel.textures.len(), 2);
 }
@@ -169,15 +169,15 @@ fn a_texture_is_painted_on_again_only_when_nobody_looks_at_it() {
 #[test]
 fn what_cannot_be_painted_says_so() {
     let Some((chosen, setup)) = gpu() else { return eprintln!("skipped: no adapter that paints here") };
-    let mut easel = Easel::new(&setup.device, &setup.queue).expect("an easel");
-    let on_the_cpu = easel.paint(&pictures(1, 8, &Device::flex()), 4, &[16]);
+    let mut easel = pollster::block_on(Easel::new(&setup.device, &setup.queue)).expect("an easel");
+    let on_the_cpu = pollster::block_on(easel.paint(&pictures(1, 8, &Device::flex()), 4, &[16]));
     assert!(matches!(on_the_cpu, Err(PaintError::Tensor(_))), "{on_the_cpu:?}");
     let wide = Tensor::<4>::zeros([1, 3, 1, 2], &chosen.device);
-    assert!(matches!(easel.paint(&wide, 1, &[1]), Err(PaintError::Tensor(_))));
+    assert!(matches!(pollster::block_on(easel.paint(&wide, 1, &[1])), Err(PaintError::Tensor(_))));
     let limit = setup.device.limits().max_texture_dimension_2d as usize;
     let huge = Tensor::<4>::zeros([1, 3, 1, 1], &chosen.device).expand([1, 3, limit + 1, limit + 1]);
-    assert!(matches!(easel.paint(&huge, 1, &[1]), Err(PaintError::TooLarge { .. })));
+    assert!(matches!(pollster::block_on(easel.paint(&huge, 1, &[1])), Err(PaintError::TooLarge { .. })));
     // An empty texture is against the rules: the device's complaint comes back instead of ending the program.
-    let refused = guarded(&setup.device, || easel.blank(0, 0));
+    let refused = pollster::block_on(guarded(&setup.device, || easel.blank(0, 0)));
     assert!(matches!(refused, Err(PaintError::Device(_))), "{refused:?}");
 }

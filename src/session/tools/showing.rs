@@ -22,7 +22,7 @@ const GRID: usize = 8;
 pub(super) fn timings(device: &str, repeats: usize) -> Result<Vec<Timing>> {
     let chosen = choose(device)?;
     let Some(setup) = chosen.setup else { return Ok(vec![]) };
-    let mut easel = Easel::new(&setup.device, &setup.queue)?;
+    let mut easel = pollster::block_on(Easel::new(&setup.device, &setup.queue))?;
     let limit = setup.device.limits().max_texture_dimension_2d as usize;
     let Some(layout) = AtlasLayout::of(PICTURES, SIDE, limit) else { return Ok(vec![]) };
     let uploaded = setup.device.create_texture(&wgpu::TextureDescriptor {
@@ -42,7 +42,7 @@ pub(super) fn timings(device: &str, repeats: usize) -> Result<Vec<Timing>> {
         chosen.device.sync().map_err(|error| anyhow::anyhow!("{error}"))?;
         let clock = Stopwatch::start();
         if round % 2 == 0 {
-            easel.paint(&pictures, GRID, &[GRID * GRID; PICTURES])?;
+            pollster::block_on(easel.paint(&pictures, GRID, &[GRID * GRID; PICTURES]))?;
         } else {
             let pixels = pollster::block_on(read(pictures))?;
             let rgba = sheet(layout, &rgb_pictures(&pixels, SIDE));
