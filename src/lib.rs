@@ -16,6 +16,7 @@
 //! session → ui | cli`. `tests/architecture.rs` keeps this true.
 #![recursion_limit = "256"]
 
+#[cfg(not(target_family = "wasm"))]
 pub mod cli;
 pub mod config;
 pub mod data;

@@ -4,6 +4,8 @@ pub mod bundle;
 pub mod clock;
 pub mod files;
 pub mod memory;
+#[cfg(target_family = "wasm")]
+pub mod page;
 pub mod processor;
 pub mod rng;
 pub mod task;

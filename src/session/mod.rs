@@ -14,6 +14,7 @@ pub mod forecast;
 pub mod handle;
 pub mod history;
 pub mod inspect;
+pub mod kept;
 pub mod keyframes;
 pub mod machine;
 pub mod opening;

@@ -156,6 +156,13 @@ pub enum Event {
     Machine(Box<Machine>),
     /// The memory that the run is going to take: before [`Event::Ready`], and again when a knob that changes it is turned.
     Forecast(Box<Forecast>),
+    /// How much has arrived of what the engine needs to come up, in bytes: only on a page, which fetches it.
+    Fetching {
+        /// Bytes that have arrived.
+        received: u64,
+        /// Bytes in all.
+        total: u64,
+    },
     /// The engine changed what it is doing.
     State(State),
     /// How far the phase at hand is.

@@ -74,6 +74,13 @@ pub(super) fn nearest(name: &str) -> String {
     hint(name, names.iter().map(String::as_str))
 }
 
+/// All names under which widgets may be marked.
+pub(super) fn names() -> impl Iterator<Item = String> {
+    let settings = PARAMS.iter().map(|param| format!("setting/{}", param.name));
+    let curves = text::charts::CHARTS.iter().map(|chart| format!("curve/{}", chart.title));
+    ANCHORS.iter().map(|name| name.to_string()).chain(settings).chain(curves)
+}
+
 /// The pane that the anchor is in, or is; `None` for what is always on screen.
 pub(super) fn pane(name: &str) -> Option<&'static str> {
     let wanted = match name.split_once('/') {

@@ -25,6 +25,8 @@ pub(super) struct Bar {
     seconds: Option<f64>,
     /// A clock started when this update was complete, since which nothing has changed the speed.
     since: Option<(Stopwatch, u64)>,
+    /// Bytes that have arrived of what the engine needs, and in all.
+    pub(super) fetching: Option<(u64, u64)>,
     /// The run has failed: there is nobody to command.
     pub(super) failed: bool,
     /// An evaluation was asked for and has not come yet.
@@ -53,6 +55,7 @@ impl Default for Bar {
             update: 0,
             total: None,
             phase: None,
+            fetching: None,
             seconds: None,
             since: None,
             failed: false,

@@ -25,6 +25,8 @@ mod learn;
 mod log;
 mod machine;
 mod mix;
+#[cfg(target_family = "wasm")]
+pub mod page;
 mod pictures;
 mod report;
 mod share;

@@ -147,6 +147,24 @@ impl Engine {
         Ok(())
     }
 
+    /// Writes the newest keyframe to the run folder, if it is newer than what lies there: the device may be gone, but
+    /// this is in memory.
+    pub(super) fn rescue(&mut self) {
+        let Some(record) = &self.record else { return };
+        let (folder, seconds) = (Record::checkpoints(record.folder()), self.seconds());
+        let written = checkpoint::available(&folder).last().map(|(update, _)| *update);
+        let newest = self.time.keyframes.updates().last().copied();
+        let Some(moment) = newest.filter(|newest| written < Some(*newest)).and_then(|n| self.time.keyframes.before(n))
+        else {
+            return;
+        };
+        let origin = self.studio.origin.clone();
+        match checkpoint::save(&folder, Saved { config: moment.config, origin, seconds, state: moment.state }) {
+            Ok(path) => self.say(Event::Saved { path }),
+            Err(error) => self.say(Event::Warning(format!("the last update could not be saved: {error:#}"))),
+        }
+    }
+
     /// Answers a question about a sample. One that has no answer never stops the run.
     pub(super) async fn inspect(&mut self, question: Question) {
         let checkpoints = self.record.as_ref().map(|record| Record::checkpoints(record.folder()));

@@ -18,6 +18,7 @@ use super::room::Refusal;
 use super::studio::Studio;
 use crate::config::{Param, RunConfig};
 use crate::gpu::{Chosen, open};
+use crate::platform::assets;
 use crate::platform::clock::Stopwatch;
 use crate::platform::files::unused_folder;
 use crate::platform::task;
@@ -107,6 +108,10 @@ impl Engine {
         let _ = outbox.send(Event::Machine(Box::new(machine.clone())));
         let keyframes = if options.watched { options.keyframe_bytes as u64 } else { 0 };
         let gate = Gate { machine, watched: options.watched, keyframes, outbox: outbox.clone() };
+        let fetching = |progress: assets::Progress| {
+            let _ = outbox.send(Event::Fetching { received: progress.received, total: progress.total });
+        };
+        assets::fetch(assets::STARTUP, fetching).await?;
         let studio = Studio::open_if(&options, &chosen.device, |c, begun| gate.open(c, begun)).await?;
         let record = match &options.out {
             Some(out) => Some(Record::open(out, studio.trainer.config(), &studio.origin, studio.trainer.update())?),
@@ -167,8 +172,17 @@ impl Engine {
         });
     }
 
-    /// Serves commands and works until told to quit.
+    /// Serves commands and works until told to quit. Where that fails, the last update that was kept in memory goes to
+    /// the run folder.
     pub(super) async fn serve(&mut self) -> Result<()> {
+        let served = self.serve_until_told().await;
+        if served.is_err() {
+            self.rescue();
+        }
+        served
+    }
+
+    async fn serve_until_told(&mut self) -> Result<()> {
         if self.record.is_some() && self.studio.trainer.update() == 0 {
             let config = self.studio.trainer.config();
             // A window opens sooner without; its first sheet comes with its first update.

@@ -1,6 +1,7 @@
 //! The state of the whole window: what the engine has told it.
 
 mod show;
+mod status;
 mod teach;
 
 use std::path::PathBuf;
@@ -230,6 +231,7 @@ impl App {
                 self.recall(update);
             }
             Event::State(state) => self.bar.set_state(state),
+            Event::Fetching { received, total } => self.bar.fetching = Some((received, total)),
             Event::Progress { update, phase, done, total } => self.bar.progress(update, phase, done, total),
             Event::Update { update, metrics } => {
                 self.bar.completed(update, metrics.get("step_time").copied());

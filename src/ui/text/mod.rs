@@ -8,6 +8,8 @@ pub(super) mod files;
 pub(super) mod inspect;
 pub(super) mod learn;
 pub(super) mod machine;
+#[cfg(target_family = "wasm")]
+pub(super) mod page;
 pub(super) mod space;
 pub(super) mod teach;
 pub(super) mod worked;

@@ -1,0 +1,49 @@
+//! The state of the window in plain data, for scripts and tests of the page.
+
+use eframe::egui::Context;
+use serde_json::{Map, Value, json};
+
+use super::App;
+use crate::config::PARAMS;
+use crate::session::State;
+use crate::ui::anchor::{self, Sight};
+
+impl App {
+    /// What the window shows: state, update, device, the newest error, every curve, the settings, how many pictures
+    /// there are, and where (x, y, width, height, in points) what can be pointed at is.
+    pub fn status(&self, ctx: &Context) -> Value {
+        let history = self.history();
+        let series: Map<String, Value> =
+            history.names().map(|name| (name.to_string(), json!(history.series(name)))).collect();
+        let config = self.controls.config();
+        let settings: Map<String, Value> =
+            PARAMS.iter().filter_map(|p| Some((p.name.to_string(), json!(config.get(p.name)?.to_string())))).collect();
+        let anchors: Map<String, Value> = anchor::names()
+            .filter_map(|name| match anchor::sight(ctx, &name) {
+                Sight::Shown(r) => Some((name, json!([r.min.x, r.min.y, r.width(), r.height()]))),
+                _ => None,
+            })
+            .collect();
+        let gallery = self.gallery.gallery();
+        json!({
+            "state": match self.bar.state {
+                State::Loading => "loading",
+                State::Paused => "paused",
+                State::Running => "running",
+                State::Finished => "finished",
+                State::Ended => "ended",
+            },
+            "update": self.bar.update,
+            "device": self.bar.device,
+            "error": self.log.failure.as_ref().map(|failure| &failure.error),
+            "recorded": self.recorded.is_some(),
+            "series": series,
+            "config": settings,
+            "anchors": anchors,
+            "gallery": {
+                "update": gallery.update,
+                "pictures": gallery.groups.iter().map(|group| group.samples.len()).sum::<usize>(),
+            },
+        })
+    }
+}
