@@ -159,13 +159,17 @@ impl Tree {
 
     pub(super) fn rename(&mut self, from: &Path, to: &Path) -> io::Result<()> {
         let (from, to) = (key(from), key(to));
-        let folder = *self.find(&from)? == Node::Folder;
+        self.folder(parent(&from))?;
         self.folder(parent(&to))?;
+        let folder = *self.find(&from)? == Node::Folder;
         if from == to {
             return Ok(());
         }
         if folder && to.starts_with(&from) {
             return Err(ErrorKind::InvalidInput.into());
+        }
+        if from.starts_with(&to) {
+            return Err(ErrorKind::DirectoryNotEmpty.into());
         }
         match self.find(&to) {
             Ok(Node::Folder) if !folder => return Err(ErrorKind::IsADirectory.into()),
