@@ -16,6 +16,7 @@ use super::features::{FeatureNet, FeatureNetConfig};
 use super::transformer::{GptConfig, Transformer};
 use super::vq::{VqConfig, VqModel};
 use super::weights::{self, WeightsError};
+use crate::platform::files;
 use crate::platform::rng::Key;
 
 /// Seed of the tiny family's weights.
@@ -276,7 +277,7 @@ impl WeightFile {
     fn find(role: Role, folder: Option<&Path>) -> Result<Self, FamilyError> {
         let places = |folder: &Path, role: Role| {
             let name = format!("{role}.safetensors");
-            [folder.join(&name), folder.join(role.name()).join(name)].into_iter().find(|path| path.is_file())
+            [folder.join(&name), folder.join(role.name()).join(name)].into_iter().find(|path| files::is_file(path))
         };
         // A folder without any weights is a mistyped one.
         if let Some(folder) = folder
@@ -289,7 +290,7 @@ impl WeightFile {
         let bytes = match &path {
             Some(path) => {
                 let wrap = |source| FamilyError::Io { path: path.display().to_string(), source };
-                Cow::Owned(std::fs::read(path).map_err(wrap)?)
+                Cow::Owned(files::read(path).map_err(wrap)?)
             }
             None => Cow::Borrowed(role.embedded()),
         };

@@ -40,7 +40,7 @@ pub use app::{App, Remembered, Restart};
 use report::Report;
 
 use crate::config::PARAMS;
-use crate::platform::files::{unused_folder, write_atomic};
+use crate::platform::files::{is_dir, unused_folder, write_atomic};
 use crate::session::recording::Recording;
 use crate::session::{self, DrawSetup, Event, Opened, Options, Session, State, opening};
 
@@ -190,14 +190,14 @@ impl Window {
         if begun.is_none()
             && let Some(before) = self.before.take()
         {
-            let resume = before.out.as_ref().is_some_and(|out| out.join("checkpoints").is_dir());
+            let resume = before.out.as_ref().is_some_and(|out| is_dir(&out.join("checkpoints")));
             self.options = Options { resume, changes: vec![], autostart: false, ..before };
         } else if let Some(folder) = begun {
             self.before = None;
             let live = PARAMS.iter().filter(|param| param.live);
             self.options.changes =
                 live.filter_map(|p| Some((p.name.to_string(), config.get(p.name)?.to_string()))).collect();
-            self.options.resume = folder.as_ref().is_some_and(|out| out.join("checkpoints").is_dir());
+            self.options.resume = folder.as_ref().is_some_and(|out| is_dir(&out.join("checkpoints")));
             self.options.out = folder;
         }
         self.options.config = config;
@@ -263,8 +263,7 @@ impl Window {
             let unfinished = self.app.state() == State::Ended;
             ctx.request_screenshot(move |image| {
                 let [width, height] = image.size.map(|n| n as u32);
-                let colour = image::ExtendedColorType::Rgba8;
-                let saved = image::save_buffer(&path, image.as_raw(), width, height, colour);
+                let saved = session::export::save_rgba(&path, image.as_raw(), width, height);
                 let why = match saved {
                     Err(error) => Some(format!("{}: {error}", path.display())),
                     Ok(()) => unfinished.then(|| format!("the run failed: see {}", path.display())),
