@@ -92,6 +92,23 @@ fn only_the_window_names_egui_and_no_face_names_burn() {
 }
 
 #[test]
+fn only_the_platform_touches_files() {
+    for (room, path) in sources().into_iter().filter(|(_, path)| !path.ends_with("tests.rs")) {
+        let text = fs::read_to_string(&path).expect("a source file");
+        let code = text.split("#[cfg(test)]").next().unwrap_or_default();
+        let touches = code.lines().map(|line| line.split("//").next().unwrap_or_default()).any(|line| {
+            ["std::fs", "File::open(", ".read_dir()", ".exists()", ".is_dir()", ".is_file()", "image::open("]
+                .iter()
+                .any(|word| line.contains(word))
+                || line
+                    .match_indices("fs::")
+                    .any(|(at, _)| !line[..at].ends_with(|c: char| c.is_alphanumeric() || c == '_'))
+        });
+        assert!(room == "platform" || !touches, "{} goes around platform::files", path.display());
+    }
+}
+
+#[test]
 fn no_file_outgrows_its_reader() {
     for (_, path) in sources() {
         let lines = fs::read_to_string(&path).expect("a source file").lines().count();

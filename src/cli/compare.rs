@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result};
 use serde_json::Value;
 
+use crate::platform::files;
 use crate::session::Metrics;
 
 /// Arguments of `artune compare`.
@@ -62,7 +63,7 @@ fn experiment(folder: &Path) -> String {
 fn read(folder: &Path) -> Result<Run> {
     let path = folder.join("summary.json");
     let text =
-        std::fs::read_to_string(&path).with_context(|| format!("{} (a run writes it when it ends)", path.display()))?;
+        files::read_to_string(&path).with_context(|| format!("{} (a run writes it when it ends)", path.display()))?;
     let summary: Value = serde_json::from_str(&text).with_context(|| path.display().to_string())?;
     let part = |when: &str| -> Result<Metrics> {
         serde_json::from_value(summary[when]["metrics"].clone())

@@ -19,7 +19,7 @@ use anyhow::Result;
 use clap::{Args, Parser, Subcommand};
 
 use crate::config::RunConfig;
-use crate::platform::files::unused_folder;
+use crate::platform::files;
 use crate::session::Options;
 use crate::ui::Staging;
 
@@ -158,7 +158,7 @@ impl RunArgs {
     pub fn config(&self) -> Result<RunConfig> {
         let mut config = match &self.config {
             Some(path) => {
-                let text = std::fs::read_to_string(path).map_err(|e| anyhow::anyhow!("{}: {e}", path.display()))?;
+                let text = files::read_to_string(path).map_err(|e| anyhow::anyhow!("{}: {e}", path.display()))?;
                 RunConfig::from_toml(&text)?
             }
             None => RunConfig::preset(self.preset())?,
@@ -260,7 +260,7 @@ fn window(args: &WindowArgs) -> Result<()> {
             tune::check_folder(out, args.resume)?;
             out.clone()
         }
-        None => unused_folder(Path::new("runs/window")),
+        None => files::unused_folder(Path::new("runs/window")),
     });
     let WindowArgs { screenshot, after, show, theme, size, report, .. } = args.clone();
     let dark = theme.map(|theme| theme == "dark");

@@ -8,6 +8,7 @@ use anyhow::{Result, bail};
 use clap::Args;
 
 use super::{RunArgs, progress};
+use crate::platform::files;
 use crate::session::{Command, Event, Metrics, Options, Phase, start};
 
 /// Arguments of `artune tune`.
@@ -88,7 +89,7 @@ const INTERRUPTED: i32 = 130;
 /// # Errors
 /// A sentence that says so.
 pub fn check_folder(out: &Path, resume: bool) -> Result<()> {
-    if !resume && out.join("checkpoints").is_dir() {
+    if !resume && files::is_dir(&out.join("checkpoints")) {
         bail!("{} already holds a run; add --resume to go on with it, or choose another --out", out.display());
     }
     Ok(())
@@ -162,7 +163,7 @@ impl Report {
             return;
         }
         // From the summary, which also knows what earlier sessions of this run measured.
-        let summary = std::fs::read_to_string(out.join("summary.json")).unwrap_or_default();
+        let summary = files::read_to_string(&out.join("summary.json")).unwrap_or_default();
         let summary: serde_json::Value = serde_json::from_str(&summary).unwrap_or_default();
         let measured = |when: &str| serde_json::from_value::<Metrics>(summary[when]["metrics"].clone()).ok();
         if let (Some(before), Some(after)) = (measured("before"), measured("after")) {

@@ -3,8 +3,8 @@
 use serde::Deserialize;
 
 use super::{DataError, Picture, Pictures};
+use crate::platform::assets::{self, Asset};
 
-static ATLAS: &[u8] = include_bytes!("../../assets/emoji16.webp");
 static LABELS: &str = include_str!("../../assets/emoji16.json");
 
 /// Picture `k` is the tile in row `k / columns`, column `k % columns` of the atlas.
@@ -32,7 +32,7 @@ pub(super) fn class_names() -> Result<Vec<String>, DataError> {
 pub(super) fn load() -> Result<Pictures, DataError> {
     let damaged = |what: &str| DataError::Embedded(what.to_string());
     let labels = labels()?;
-    let atlas = image::load_from_memory_with_format(ATLAS, image::ImageFormat::WebP)
+    let atlas = image::load_from_memory_with_format(assets::get(Asset::Pictures)?, image::ImageFormat::WebP)
         .map_err(|e| DataError::Embedded(e.to_string()))?
         .into_rgba8();
     let (side, columns, n) = (labels.side, labels.columns, labels.classes.len());

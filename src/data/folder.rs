@@ -3,8 +3,7 @@
 //! Nothing a file holds can stop the loading: whatever cannot be read is named, with the reason, and skipped.
 
 use std::fmt;
-use std::fs::{self, File};
-use std::io::BufReader;
+use std::io::{BufRead, Seek};
 use std::path::{Path, PathBuf};
 
 use image::imageops::{self, FilterType};
@@ -12,6 +11,7 @@ use image::metadata::Orientation;
 use image::{DynamicImage, ImageDecoder, ImageReader, Limits, RgbaImage};
 
 use super::{DataError, Picture, Pictures};
+use crate::platform::files;
 
 /// Files above this are refused unread, in bytes.
 const MAX_FILE: u64 = 256 << 20;
@@ -64,7 +64,7 @@ pub(super) fn open(dir: &Path, side: usize) -> Result<(Pictures, Vec<BadFile>), 
     }
     let entries = list(dir).map_err(|source| DataError::Folder { path: dir.to_path_buf(), source })?;
     let (mut class_names, mut image_names, mut pictures, mut bad) = (vec![], vec![], vec![], vec![]);
-    for class_dir in entries.into_iter().filter(|path| path.is_dir()) {
+    for class_dir in entries.into_iter().filter(|path| files::is_dir(path)) {
         let refuse = |reason: String| BadFile { path: class_dir.clone(), reason };
         let files = match list(&class_dir) {
             Ok(files) => files,
@@ -112,7 +112,7 @@ fn text(name: Option<&std::ffi::OsStr>) -> String {
 
 /// What is in a folder, sorted by name; hidden entries (`.DS_Store`, `.git`) are no one's pictures.
 fn list(dir: &Path) -> std::io::Result<Vec<PathBuf>> {
-    let mut paths = fs::read_dir(dir)?.map(|entry| Ok(entry?.path())).collect::<std::io::Result<Vec<_>>>()?;
+    let mut paths = files::list(dir)?.map(|entry| Ok(entry?.path)).collect::<std::io::Result<Vec<_>>>()?;
     paths.retain(|path| !text(path.file_name()).starts_with('.'));
     paths.sort();
     Ok(paths)
@@ -125,20 +125,19 @@ fn load(path: &Path, side: usize) -> Result<Vec<u8>, PictureError> {
         return Err(unknown.into());
     }
     // A pipe would be waited for without end.
-    if !fs::metadata(path)?.is_file() {
+    let about = files::metadata(path)?;
+    if !about.is_file {
         return Err(std::io::Error::new(std::io::ErrorKind::Unsupported, "not a file").into());
     }
-    let file = File::open(path)?;
-    let bytes = file.metadata()?.len();
-    if bytes > MAX_FILE {
-        return Err(PictureError::TooLarge(format!("{bytes} bytes")));
+    if about.len > MAX_FILE {
+        return Err(PictureError::TooLarge(format!("{} bytes", about.len)));
     }
-    Ok(to_square(decode(file)?, side)?.into_raw())
+    Ok(to_square(decode(files::open(path)?)?, side)?.into_raw())
 }
 
 /// Decodes by content rather than by extension, never more than the limits, upright as the camera was held.
-fn decode(file: File) -> Result<RgbaImage, PictureError> {
-    let mut reader = ImageReader::new(BufReader::new(file)).with_guessed_format()?;
+fn decode(file: impl BufRead + Seek) -> Result<RgbaImage, PictureError> {
+    let mut reader = ImageReader::new(file).with_guessed_format()?;
     let mut limits = Limits::default();
     limits.max_image_width = Some(MAX_SIDE);
     limits.max_image_height = Some(MAX_SIDE);
@@ -208,6 +207,8 @@ fn shrink(picture: &RgbaImage, corner: (u32, u32), from: (u32, u32), to: (u32, u
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::fs;
+
     use image::Rgba;
 
     fn write(dir: &Path, name: &str, picture: &RgbaImage) {

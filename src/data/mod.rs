@@ -16,6 +16,8 @@ use std::path::{Path, PathBuf};
 
 use sha2::{Digest, Sha256};
 
+use crate::platform::assets::AssetError;
+
 pub use augment::{AugmentConfig, Background};
 pub use folder::BadFile;
 pub use nearest::Nearest;
@@ -27,6 +29,9 @@ pub enum DataError {
     /// The set that ships inside the program does not read: the program file itself is damaged.
     #[error("the embedded picture set is damaged: {0}")]
     Embedded(String),
+    /// The set has not been fetched, which happens on a page only.
+    #[error(transparent)]
+    Asset(#[from] AssetError),
     /// A folder could not be listed.
     #[error("cannot read the folder {path}: {source}")]
     Folder {
@@ -122,7 +127,7 @@ impl Pictures {
     /// The 3,297 emoji pictures (32x32, 16 classes, 8 styles) inside the program; credits in NOTICE.
     ///
     /// # Errors
-    /// [`DataError::Embedded`] if the program file is damaged.
+    /// [`DataError::Embedded`] if the program file is damaged; [`DataError::Asset`] if a page has not fetched them.
     pub fn embedded() -> Result<Self, DataError> {
         emoji::load()
     }

@@ -14,9 +14,9 @@ use burn::prelude::*;
 use clean::{clean, is_letter};
 use flate2::read::GzDecoder;
 
-/// The merges, one a line after a title line (OpenAI CLIP, MIT licence); only the first [`MERGES`] are used.
-const VOCABULARY: &[u8] = include_bytes!("../../assets/bpe_simple_vocab_16e6.txt.gz");
-/// Merges of the published vocabulary.
+use crate::platform::assets::{self, Asset, AssetError};
+
+/// Merges of the published vocabulary (OpenAI CLIP, MIT licence), one a line after a title line; the file has more.
 const MERGES: usize = 49_152 - 256 - 2;
 /// Ids of single bytes, inside a word and at its end.
 const BYTES: usize = 512;
@@ -41,7 +41,10 @@ impl Bpe {
     ///
     /// 49408 is the published vocabulary; a smaller one has the same merges as far as they go. Sizes are limited to
     /// 514 (bytes only) to 49408.
-    pub fn new(vocab_size: usize) -> Self {
+    ///
+    /// # Errors
+    /// Where a page has not fetched the list of merges.
+    pub fn new(vocab_size: usize) -> Result<Self, AssetError> {
         let count = vocab_size.clamp(BYTES + 2, BYTES + MERGES + 2) - BYTES - 2;
         let alphabet = alphabet();
         let mut bytes = [0; 256];
@@ -52,19 +55,22 @@ impl Bpe {
             ids.insert(format!("{symbol}</w>"), id + 256);
         }
         let mut merges = HashMap::with_capacity(count);
-        let lines = BufReader::new(GzDecoder::new(VOCABULARY)).lines().skip(1).take(count);
+        let lines = BufReader::new(GzDecoder::new(assets::get(Asset::Vocabulary)?)).lines().skip(1).take(count);
         for (id, line) in (BYTES as u32..).zip(lines) {
             let line = line.expect("the embedded list is valid gzip and UTF-8");
             let (left, right) = line.split_once(' ').expect("a merge is two symbols");
             merges.insert((ids[left], ids[right]), id);
             ids.insert(format!("{left}{right}"), id);
         }
-        Self { merges, bytes, start: (BYTES + count) as u32, specials: ["<start_of_text>", "<end_of_text>"] }
+        Ok(Self { merges, bytes, start: (BYTES + count) as u32, specials: ["<start_of_text>", "<end_of_text>"] })
     }
 
     /// OpenAI's own tokenizer: the same but for the texts of the start and end tokens.
-    pub fn openai(vocab_size: usize) -> Self {
-        Self { specials: ["<|startoftext|>", "<|endoftext|>"], ..Self::new(vocab_size) }
+    ///
+    /// # Errors
+    /// As [`Self::new`].
+    pub fn openai(vocab_size: usize) -> Result<Self, AssetError> {
+        Ok(Self { specials: ["<|startoftext|>", "<|endoftext|>"], ..Self::new(vocab_size)? })
     }
 
     /// Number of ids.
@@ -183,9 +189,13 @@ fn alphabet() -> impl Iterator<Item = (u8, char)> {
 mod tests {
     use super::*;
 
+    fn bpe(vocab_size: usize) -> Bpe {
+        Bpe::new(vocab_size).unwrap()
+    }
+
     #[test]
     fn the_published_vocabulary_is_whole() {
-        let bpe = Bpe::new(49_408);
+        let bpe = bpe(49_408);
         assert_eq!((bpe.vocab_size(), bpe.start(), bpe.end()), (49_408, 49_406, 49_407));
         assert_eq!(bpe.encode("a photo of a cat"), [320, 1125, 539, 320, 2368]);
         assert_eq!(bpe.encode("it's  ½ cup"), [585, 568, 33613, 1937]);
@@ -193,7 +203,7 @@ mod tests {
 
     #[test]
     fn a_smaller_vocabulary_stops_merging_earlier() {
-        let (small, none) = (Bpe::new(2514), Bpe::new(0));
+        let (small, none) = (bpe(2514), bpe(0));
         assert_eq!(small.vocab_size(), 2514);
         assert_eq!(none.vocab_size(), 514);
         assert_eq!(none.encode("cat"), [66, 64, 83 + 256]);
@@ -203,7 +213,7 @@ mod tests {
 
     #[test]
     fn rows_start_and_end_and_are_cut_to_the_context() {
-        let bpe = Bpe::new(49_408);
+        let bpe = bpe(49_408);
         let rows = bpe.tokenize(&["a cat", "", "a cat on a mat"], 5);
         assert_eq!(rows[0], [49_406, 320, 2368, 49_407, 0]);
         assert_eq!(rows[1], [49_406, 49_407, 0, 0, 0]);
@@ -212,7 +222,7 @@ mod tests {
 
     #[test]
     fn only_each_peers_own_specials_are_special() {
-        let (open, openai) = (Bpe::new(49_408), Bpe::openai(49_408));
+        let (open, openai) = (bpe(49_408), Bpe::openai(49_408).unwrap());
         assert_eq!(open.encode("<start_of_text>x"), [49_406, 343]);
         assert_eq!(openai.encode("<|endoftext|>"), [49_407]);
         assert_ne!(openai.encode("<start_of_text>"), [49_406]);
@@ -220,7 +230,7 @@ mod tests {
 
     #[test]
     fn a_hostile_long_word_takes_no_quadratic_time() {
-        let bpe = Bpe::new(49_408);
+        let bpe = bpe(49_408);
         let ids = bpe.encode(&"x".repeat(300_000));
         assert!(ids.len() < 100_000);
         let ids = bpe.encode(&"!\u{301}'s<🤖".repeat(30_000));

@@ -201,12 +201,12 @@ impl EfficientNetLite0 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::platform::assets::{self, Asset};
     use burn::tensor::Distribution;
 
     fn pretrained() -> EfficientNetLite0 {
         let mut net = EfficientNetLite0Config::default().init(&Device::flex());
-        let file = concat!(env!("CARGO_MANIFEST_DIR"), "/assets/efficientnet_lite0_f16.safetensors");
-        crate::model::weights::load(&mut net, &std::fs::read(file).unwrap()).unwrap();
+        crate::model::weights::load(&mut net, assets::get(Asset::EfficientNet).unwrap()).unwrap();
         net
     }
 

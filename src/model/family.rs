@@ -11,11 +11,14 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use thiserror::Error;
 
+use super::bpe::Bpe;
 use super::clip::{Clip, ClipConfig};
 use super::features::{FeatureNet, FeatureNetConfig};
 use super::transformer::{GptConfig, Transformer};
 use super::vq::{VqConfig, VqModel};
 use super::weights::{self, WeightsError};
+use crate::platform::assets::{self, Asset, AssetError};
+use crate::platform::files;
 use crate::platform::rng::Key;
 
 /// Seed of the tiny family's weights.
@@ -55,16 +58,16 @@ impl Role {
         }
     }
 
-    /// The weights that ship inside the program; empty before they were trained.
-    fn embedded(self) -> &'static [u8] {
-        match self {
-            Self::Tokenizer => include_bytes!("../../assets/small/tokenizer.safetensors"),
-            Self::Prior => include_bytes!("../../assets/small/prior.safetensors"),
-            Self::Clip => include_bytes!("../../assets/small/clip.safetensors"),
-            Self::Preference => include_bytes!("../../assets/small/preference.safetensors"),
-            Self::Features => include_bytes!("../../assets/small/features.safetensors"),
-            Self::Judge => include_bytes!("../../assets/small/judge.safetensors"),
-        }
+    /// The weights that ship with the program; empty before they were trained.
+    fn embedded(self) -> Result<&'static [u8], AssetError> {
+        assets::get(match self {
+            Self::Tokenizer => Asset::Tokenizer,
+            Self::Prior => Asset::Prior,
+            Self::Clip => Asset::Clip,
+            Self::Preference => Asset::Preference,
+            Self::Features => Asset::Features,
+            Self::Judge => Asset::Judge,
+        })
     }
 }
 
@@ -80,6 +83,9 @@ pub enum FamilyError {
     /// The program was built before this network's weights were trained.
     #[error("the {0} has no weights yet; train them with `artune pretrain {0}`")]
     Untrained(Role),
+    /// Weights that ship have not been fetched, which happens on a page only.
+    #[error(transparent)]
+    Asset(#[from] AssetError),
     /// A weight file cannot be read.
     #[error("{path}: {source}")]
     Io {
@@ -181,6 +187,8 @@ pub struct Family {
     pub tokenizer: VqModel,
     /// The pretrained prior: where tuning starts, and the reference it is held to.
     pub prior: Transformer,
+    /// The words of both reward towers.
+    pub bpe: Bpe,
     /// The prompt-match reward.
     pub clip: Clip,
     /// The preference reward.
@@ -211,6 +219,7 @@ impl Family {
         Ok(Self {
             tokenizer: file(Role::Tokenizer).fill(config.vq.init(device))?,
             prior: file(Role::Prior).fill(config.gpt.init(device))?,
+            bpe: Bpe::new(config.clip.text.vocab_size)?,
             clip: file(Role::Clip).fill(config.clip.init(device))?,
             preference: file(Role::Preference).fill(config.clip.init(device))?,
             features: file(Role::Features).fill(config.features.init(device))?,
@@ -239,6 +248,7 @@ impl Family {
         Ok(Self {
             tokenizer: procedural(Role::Tokenizer, config.vq.init(&cpu), config.vq.init(device))?,
             prior: procedural(Role::Prior, config.gpt.init_random_head(&cpu), config.gpt.init(device))?,
+            bpe: Bpe::new(config.clip.text.vocab_size)?,
             clip: procedural(Role::Clip, config.clip.init(&cpu), config.clip.init(device))?,
             preference: procedural(Role::Preference, config.clip.init(&cpu), config.clip.init(device))?,
             features: procedural(Role::Features, config.features.init(&cpu), config.features.init(device))?,
@@ -276,7 +286,7 @@ impl WeightFile {
     fn find(role: Role, folder: Option<&Path>) -> Result<Self, FamilyError> {
         let places = |folder: &Path, role: Role| {
             let name = format!("{role}.safetensors");
-            [folder.join(&name), folder.join(role.name()).join(name)].into_iter().find(|path| path.is_file())
+            [folder.join(&name), folder.join(role.name()).join(name)].into_iter().find(|path| files::is_file(path))
         };
         // A folder without any weights is a mistyped one.
         if let Some(folder) = folder
@@ -289,9 +299,9 @@ impl WeightFile {
         let bytes = match &path {
             Some(path) => {
                 let wrap = |source| FamilyError::Io { path: path.display().to_string(), source };
-                Cow::Owned(std::fs::read(path).map_err(wrap)?)
+                Cow::Owned(files::read(path).map_err(wrap)?)
             }
-            None => Cow::Borrowed(role.embedded()),
+            None => Cow::Borrowed(role.embedded()?),
         };
         if bytes.is_empty() {
             return Err(FamilyError::Untrained(role));

@@ -4,7 +4,6 @@
 //! carries a JSON header and the SHA-256 of all parts. A file that was cut, flipped or half written is refused.
 
 use std::collections::HashMap;
-use std::fs::{self, File};
 use std::io::{self, Read};
 use std::path::Path;
 
@@ -14,7 +13,7 @@ use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
 use thiserror::Error;
 
-use super::files::write_atomic;
+use super::files;
 
 /// Files beyond this size are not ours and are not read into memory.
 const MAX_BYTES: u64 = 16 << 30;
@@ -71,7 +70,7 @@ impl Bundle {
         }
         let metadata = [("header".to_string(), self.header.clone()), ("sha256".to_string(), self.hash())].into();
         let bytes = serialize(views, Some(metadata)).map_err(|e| wrong(e.to_string()))?;
-        write_atomic(path, &bytes).map_err(|source| BundleError::Io { path: path.display().to_string(), source })
+        files::write_atomic(path, &bytes).map_err(|source| BundleError::Io { path: path.display().to_string(), source })
     }
 
     /// Reads and checks the bundle at `path`.
@@ -81,11 +80,11 @@ impl Bundle {
     pub fn read(path: &Path) -> Result<Self, BundleError> {
         let io = |source| BundleError::Io { path: path.display().to_string(), source };
         let wrong = |why: String| BundleError::Damaged { path: path.display().to_string(), why };
-        let size = fs::metadata(path).map_err(io)?.len();
+        let size = files::metadata(path).map_err(io)?.len;
         if size > MAX_BYTES {
             return Err(wrong(format!("{size} bytes is no checkpoint of ours")));
         }
-        let bytes = fs::read(path).map_err(io)?;
+        let bytes = files::read(path).map_err(io)?;
         let (_, header) = SafeTensors::read_metadata(&bytes).map_err(|e| wrong(e.to_string()))?;
         let file = SafeTensors::deserialize(&bytes).map_err(|e| wrong(e.to_string()))?;
         let metadata = header.metadata().as_ref().ok_or_else(|| wrong("it has no header".into()))?;
@@ -108,8 +107,8 @@ impl Bundle {
     pub fn header(path: &Path) -> Result<String, BundleError> {
         let io = |source| BundleError::Io { path: path.display().to_string(), source };
         let wrong = |why: &str| BundleError::Damaged { path: path.display().to_string(), why: why.into() };
-        let mut file = File::open(path).map_err(io)?;
-        let size = file.metadata().map_err(io)?.len();
+        let size = files::metadata(path).map_err(io)?.len;
+        let mut file = files::open(path).map_err(io)?;
         let mut length = [0; 8];
         file.read_exact(&mut length).map_err(|_| wrong("it is too short"))?;
         let length = u64::from_le_bytes(length);
@@ -158,6 +157,7 @@ impl Bundle {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::fs;
 
     #[test]
     fn a_bundle_comes_back_and_any_flipped_byte_or_cut_is_refused() {

@@ -1,5 +1,6 @@
 //! What differs between machines, and what must not: random numbers, files that are never half written.
 
+pub mod assets;
 pub mod bundle;
 pub mod clock;
 pub mod files;

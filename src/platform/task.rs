@@ -5,8 +5,9 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::Duration;
 
 pub use here::Work;
+pub use here::is_hidden;
 #[cfg(target_family = "wasm")]
-pub use here::{is_hidden, sleep};
+pub use here::sleep;
 
 /// What may go to where work is done: to another thread, or on a page anything.
 #[cfg(not(target_family = "wasm"))]
@@ -98,6 +99,11 @@ mod here {
     }
 
     pub(super) async fn breathe() {}
+
+    /// Whether nobody can see the program, so that it had better not take the machine's time. Windows are never asked.
+    pub fn is_hidden() -> bool {
+        false
+    }
 }
 
 #[cfg(target_family = "wasm")]
@@ -149,7 +155,7 @@ mod here {
         handle
     }
 
-    /// Whether the tab is in the background.
+    /// Whether nobody can see the program, so that it had better not take the machine's time: its tab is in the back.
     pub fn is_hidden() -> bool {
         web_sys::window().and_then(|window| window.document()).is_some_and(|document| document.hidden())
     }

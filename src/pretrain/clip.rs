@@ -16,6 +16,7 @@ use crate::gpu::read::read;
 use crate::model::bpe::Bpe;
 use crate::model::clip::{Clip, ClipConfig, similarity};
 use crate::model::family::Role;
+use crate::platform::assets::AssetError;
 use crate::platform::rng::{Key, Stream};
 
 /// Largest logarithm of the scale: ln 100, as CLIP's authors limit it.
@@ -39,7 +40,8 @@ pub struct ClipTask<'a> {
     pictures: &'a Pictures,
     split: &'a Split,
     groups: Groups,
-    bpe: Bpe,
+    /// On a page it may not have been fetched, which the first step tells.
+    bpe: Result<Bpe, AssetError>,
     config: ClipConfig,
     batch: usize,
     seed: u64,
@@ -73,7 +75,8 @@ impl Task for ClipTask<'_> {
         let (texts, subjects): (Vec<_>, Vec<_>) =
             batch.indices.iter().map(|&index| caption(self.pictures, index, &mut random)).unzip();
         let texts: Vec<&str> = texts.iter().map(String::as_str).collect();
-        let ids = self.bpe.tensor(&texts, self.config.text.context_length, &self.device);
+        let ids =
+            self.bpe.as_ref().map_err(Clone::clone)?.tensor(&texts, self.config.text.context_length, &self.device);
         let truth = truth(&batch.classes, &batch.names, &subjects);
         let truth = Tensor::from_data(TensorData::new(truth, [batch.indices.len(), subjects.len()]), &self.device);
 
@@ -91,7 +94,8 @@ impl Task for ClipTask<'_> {
         let prompts: Vec<String> =
             (0..self.pictures.class_names.len()).map(|c| self.pictures.class_prompt(c)).collect();
         let texts: Vec<&str> = prompts.iter().map(String::as_str).collect();
-        let ids = self.bpe.tensor(&texts, self.config.text.context_length, &self.device);
+        let ids =
+            self.bpe.as_ref().map_err(Clone::clone)?.tensor(&texts, self.config.text.context_length, &self.device);
         let text_features = model.encode_text(ids);
         let (mut scores, mut classes) = (vec![], vec![]);
         for indices in self.split.held_out.chunks(CHUNK) {
@@ -202,7 +206,7 @@ mod tests {
         let device = Device::flex().autodiff();
         device.seed(5);
         let mut clip = ClipConfig::tiny().init(&device);
-        let bpe = Bpe::new(clip.vocab_size());
+        let bpe = Bpe::new(clip.vocab_size()).unwrap();
         let colours = Tensor::<4>::from_floats([[[[0.9]], [[0.1]], [[0.1]]], [[[0.1]], [[0.1]], [[0.9]]]], &device);
         let pictures = Tensor::<4>::random([8, 3, 8, 8], Distribution::Uniform(-0.1, 0.1), &device)
             + colours.expand([2, 3, 8, 8]).repeat_dim(0, 4);

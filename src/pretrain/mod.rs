@@ -11,8 +11,6 @@ pub mod prior;
 pub mod tokenizer;
 
 use std::collections::{BTreeMap, HashMap};
-use std::fs::{self, OpenOptions};
-use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
@@ -25,6 +23,7 @@ use crate::model::family::Role;
 use crate::model::weights;
 use crate::platform::bundle::Bundle;
 use crate::platform::clock::Stopwatch;
+use crate::platform::files;
 use crate::rl::gradient;
 
 /// Settings that every pretraining shares.
@@ -165,12 +164,12 @@ pub async fn run<T: Task>(
 ) -> Result<Summary> {
     let role = task.role();
     let out = reporting.out.clone();
-    fs::create_dir_all(&out).with_context(|| out.display().to_string())?;
+    files::create_dir_all(&out).with_context(|| out.display().to_string())?;
     let checkpoint = out.join("checkpoint.safetensors");
     let mut optimizer = optimizer(schedule);
     let (mut step, mut seconds) = (0, 0.0);
     anyhow::ensure!(
-        reporting.resume == checkpoint.exists(),
+        reporting.resume == files::exists(&checkpoint),
         if reporting.resume {
             format!("{} has no checkpoint to go on from; leave out --resume to begin", out.display())
         } else {
@@ -263,7 +262,7 @@ pub async fn run<T: Task>(
     ];
     metadata.extend(task.notes());
     let bytes = weights::save_bytes(&model.valid(), true, &metadata)?;
-    crate::platform::files::write_atomic(&path, &bytes).with_context(|| path.display().to_string())?;
+    files::write_atomic(&path, &bytes).with_context(|| path.display().to_string())?;
     Ok(Summary { step, seconds, figures, weights: Some(path) })
 }
 
@@ -292,23 +291,21 @@ fn load_records<M: Module>(bundle: &mut Bundle, model: M, optimizer: ModuleOptim
 
 /// Drops the lines of later steps, which a training that was killed wrote after its last checkpoint.
 fn forget_after(log: &Path, step: u64) -> Result<()> {
-    let Ok(text) = fs::read_to_string(log) else { return Ok(()) };
+    let Ok(text) = files::read_to_string(log) else { return Ok(()) };
     let is_done = |line: &&str| {
         let number = serde_json::from_str::<serde_json::Value>(line).ok().and_then(|v| v["step"].as_u64());
         number.is_some_and(|n| n <= step)
     };
     let kept: String = text.lines().filter(is_done).map(|line| format!("{line}\n")).collect();
-    crate::platform::files::write_atomic(log, kept.as_bytes()).with_context(|| log.display().to_string())
+    files::write_atomic(log, kept.as_bytes()).with_context(|| log.display().to_string())
 }
 
 fn append_jsonl(path: &Path, step: u64, scalars: &BTreeMap<String, f64>) -> Result<()> {
     let mut line = serde_json::Map::new();
     line.insert("step".into(), step.into());
     line.extend(scalars.iter().map(|(k, v)| (k.clone(), (*v).into())));
-    let mut file =
-        OpenOptions::new().create(true).append(true).open(path).with_context(|| path.display().to_string())?;
-    writeln!(file, "{}", serde_json::Value::Object(line))?;
-    Ok(())
+    let line = format!("{}\n", serde_json::Value::Object(line));
+    files::append(path, line.as_bytes()).with_context(|| path.display().to_string())
 }
 
 #[cfg(test)]

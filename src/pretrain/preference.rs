@@ -19,6 +19,7 @@ use crate::model::bpe::Bpe;
 use crate::model::clip::{Clip, cosine};
 use crate::model::family::{FamilyConfig, Role};
 use crate::model::vq::VqModel;
+use crate::platform::assets::AssetError;
 use crate::platform::rng::{Key, Stream};
 
 /// What the pairs of each quarter of a batch are called in the figures.
@@ -64,7 +65,8 @@ pub struct PreferenceTask<'a> {
     groups: Groups,
     config: FamilyConfig,
     tokenizer: VqModel,
-    prompts: Tensor<2, Int>,
+    /// Ids `[classes, context]`. On a page their list may not have been fetched, which the first step tells.
+    prompts: Result<Tensor<2, Int>, AssetError>,
     batch: usize,
     seed: u64,
     device: Device,
@@ -83,7 +85,7 @@ impl<'a> PreferenceTask<'a> {
         let prompts: Vec<String> = (0..pictures.class_names.len()).map(|c| pictures.class_prompt(c)).collect();
         let texts: Vec<&str> = prompts.iter().map(String::as_str).collect();
         let text = &config.clip.text;
-        let prompts = Bpe::new(text.vocab_size).tensor(&texts, text.context_length, device);
+        let prompts = Bpe::new(text.vocab_size).map(|bpe| bpe.tensor(&texts, text.context_length, device));
         let groups = pictures.groups(&split.train);
         Self { pictures, split, groups, config, tokenizer, prompts, batch, seed, device: device.clone() }
     }
@@ -146,7 +148,7 @@ impl Task for PreferenceTask<'_> {
         let batch = self.pictures.sample_batch(&self.groups, self.batch, &AugmentConfig::default(), &mut random);
         let Pairs { better, worse, better_prompts, worse_prompts } = self.pairs(&batch, &mut random).await?;
         let pairs = Pairs { better: better.autodiff(), worse: worse.autodiff(), better_prompts, worse_prompts };
-        let margin = margins(model, pairs, self.prompts.clone().autodiff());
+        let margin = margins(model, pairs, self.prompts.clone()?.autodiff());
         let parts = vec![("margin", margin.clone().mean().inner())];
         Ok(Loss { total: bradley_terry_loss(model, margin), parts })
     }
@@ -160,7 +162,7 @@ impl Task for PreferenceTask<'_> {
         for indices in picked.chunks(CHUNK) {
             let pairs = self.pairs(&self.pictures.plain_batch(indices), &mut random).await?;
             let quarter = indices.len() / 4;
-            for (i, margin) in read(margins(model, pairs, self.prompts.clone())).await?.into_iter().enumerate() {
+            for (i, margin) in read(margins(model, pairs, self.prompts.clone()?)).await?.into_iter().enumerate() {
                 let kind = i.checked_div(quarter).unwrap_or(KINDS.len()).min(KINDS.len() - 1);
                 by_kind[kind].push(margin);
             }

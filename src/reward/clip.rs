@@ -14,8 +14,8 @@ pub struct ClipReward {
 
 impl ClipReward {
     /// A reward for the prompts of `classes`, whose features are computed here, once.
-    pub fn new(clip: Clip, classes: &[String]) -> Self {
-        Self { scorer: PromptScorer::new(clip, classes) }
+    pub fn new(clip: Clip, bpe: &Bpe, classes: &[String]) -> Self {
+        Self { scorer: PromptScorer::new(clip, bpe, classes) }
     }
 }
 
@@ -42,10 +42,10 @@ pub(super) struct PromptScorer {
 }
 
 impl PromptScorer {
-    pub(super) fn new(clip: Clip, classes: &[String]) -> Self {
+    pub(super) fn new(clip: Clip, bpe: &Bpe, classes: &[String]) -> Self {
         let prompts: Vec<String> = classes.iter().map(|class| class_prompt(class)).collect();
         let texts: Vec<&str> = prompts.iter().map(String::as_str).collect();
-        let ids = Bpe::new(clip.vocab_size()).tensor(&texts, clip.context_length(), &clip.logit_scale.device());
+        let ids = bpe.tensor(&texts, clip.context_length(), &clip.logit_scale.device());
         let example = texts.first().map_or_else(String::new, |text| format!("\"{text}\" and so on"));
         Self { prompts: normalize(clip.encode_text(ids)), clip, example }
     }
@@ -72,10 +72,12 @@ mod tests {
         let classes = ["heart", "animal"].map(String::from);
         let picture = Tensor::random([1, 3, 8, 8], Distribution::Uniform(0.0, 1.0), &device);
         let batch = RewardBatch { pictures: picture.clone().repeat_dim(0, 3), classes: vec![0, 1, 0] };
-        let scores = ClipReward::new(clip.clone(), &classes).score(&batch).into_data().try_to_vec::<f32>().unwrap();
+        let bpe = Bpe::new(clip.vocab_size()).unwrap();
+        let reward = ClipReward::new(clip.clone(), &bpe, &classes);
+        let scores = reward.score(&batch).into_data().try_to_vec::<f32>().unwrap();
         assert_eq!(scores.len(), 3);
         assert!((scores[0] - scores[2]).abs() < 1e-6 && scores[0] != scores[1]);
-        let ids = Bpe::new(clip.vocab_size()).tensor(&["a picture of an animal"], clip.context_length(), &device);
+        let ids = bpe.tensor(&["a picture of an animal"], clip.context_length(), &device);
         let want = cosine(clip.encode_image(picture), clip.encode_text(ids)).into_scalar::<f32>();
         assert!((scores[1] - want).abs() < 1e-6);
     }
@@ -84,7 +86,8 @@ mod tests {
     fn both_rewards_say_what_they_are() {
         let clip = ClipConfig::tiny().init(&Device::flex());
         let classes = ["heart".to_string()];
-        let (a, b) = (ClipReward::new(clip.clone(), &classes), PreferenceReward::new(clip, &classes));
+        let bpe = Bpe::new(clip.vocab_size()).unwrap();
+        let (a, b) = (ClipReward::new(clip.clone(), &bpe, &classes), PreferenceReward::new(clip, &bpe, &classes));
         assert_eq!((a.name(), b.name()), ("clip", "preference"));
         assert!(a.protocol().contains("a picture of a heart") && b.protocol().contains("a picture of a heart"));
     }

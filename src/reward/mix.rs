@@ -20,8 +20,8 @@ impl InstanceRewards {
     pub fn new(family: &Family, classes: &[String]) -> Self {
         Self {
             parts: vec![
-                Box::new(ClipReward::new(family.clip.clone(), classes)),
-                Box::new(PreferenceReward::new(family.preference.clone(), classes)),
+                Box::new(ClipReward::new(family.clip.clone(), &family.bpe, classes)),
+                Box::new(PreferenceReward::new(family.preference.clone(), &family.bpe, classes)),
                 Box::new(Colour::default()),
                 Box::new(Brightness),
                 Box::new(Symmetry),

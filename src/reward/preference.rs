@@ -7,6 +7,7 @@ use burn::prelude::*;
 
 use super::clip::PromptScorer;
 use super::{Reward, RewardBatch};
+use crate::model::bpe::Bpe;
 use crate::model::clip::Clip;
 
 /// Scores pictures by the preference towers' cosine with the prompt of their class.
@@ -16,8 +17,8 @@ pub struct PreferenceReward {
 
 impl PreferenceReward {
     /// A reward for the prompts of `classes`, whose features are computed here, once.
-    pub fn new(preference: Clip, classes: &[String]) -> Self {
-        Self { scorer: PromptScorer::new(preference, classes) }
+    pub fn new(preference: Clip, bpe: &Bpe, classes: &[String]) -> Self {
+        Self { scorer: PromptScorer::new(preference, bpe, classes) }
     }
 }
 

@@ -1,6 +1,5 @@
 //! Checkpoints: one atomic file with everything a run needs to go on exactly; the newest valid one wins.
 
-use std::fs;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
@@ -9,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::origin::Origin;
 use crate::config::RunConfig;
 use crate::platform::bundle::Bundle;
+use crate::platform::files;
 use crate::reward::moments::Moments;
 use crate::rl::trainer::TrainerState;
 
@@ -60,9 +60,9 @@ pub fn save(folder: &Path, saved: Saved) -> Result<PathBuf> {
     };
     let parts = [("policy".to_string(), state.policy), ("optimizer".to_string(), state.optimizer)].into();
     Bundle { header: serde_json::to_string(&header)?, parts }.write(&path)?;
-    let files = list(folder);
-    for old in files[..files.len().saturating_sub(KEEP)].iter().filter(|old| **old != path) {
-        let _ = fs::remove_file(old);
+    let kept = list(folder);
+    for old in kept[..kept.len().saturating_sub(KEEP)].iter().filter(|old| **old != path) {
+        let _ = files::remove_file(old);
     }
     Ok(path)
 }
@@ -158,11 +158,11 @@ pub fn newest(folder: &Path) -> Newest {
 
 /// Checkpoint files in `folder`, oldest first.
 fn list(folder: &Path) -> Vec<PathBuf> {
-    let Ok(entries) = fs::read_dir(folder) else { return vec![] };
-    let mut files: Vec<PathBuf> = entries
-        .filter_map(|e| Some(e.ok()?.path()))
+    let Ok(entries) = files::list(folder) else { return vec![] };
+    let mut found: Vec<PathBuf> = entries
+        .filter_map(|e| Some(e.ok()?.path))
         .filter(|p| p.extension().is_some_and(|e| e == "safetensors"))
         .collect();
-    files.sort();
-    files
+    found.sort();
+    found
 }

@@ -1,8 +1,7 @@
 //! Runs laid side by side: what a run folder says of its run, as plain data. Whatever is damaged is told and left out.
 
 use std::collections::BTreeMap;
-use std::fs::File;
-use std::io::{self, BufRead, BufReader, Read};
+use std::io::{self, BufRead, Read};
 use std::path::{Path, PathBuf};
 
 use image::{ImageFormat, ImageReader, Limits, imageops};
@@ -13,6 +12,7 @@ use super::opening::{self, Opened};
 use super::protocol::{Event, Metrics};
 use super::sheets::Raster;
 use crate::config::{PARAMS, RunConfig};
+use crate::platform::files;
 
 /// More of a file of curves is not read.
 const MAX_CURVES: u64 = 128 << 20;
@@ -96,12 +96,14 @@ pub enum CompareError {
 /// [`CompareError`], where it is no run or nothing was measured. What is only damaged is told in
 /// [`RunSummary::complaints`].
 pub fn read(path: &Path) -> Result<RunSummary, CompareError> {
-    if path.is_dir() {
+    if files::is_dir(path) {
         return folder(path);
     }
     match path.parent() {
-        Some(parent) if path.ends_with("metrics.jsonl") && parent.join("run.toml").is_file() => folder(parent),
-        _ if !path.exists() => Err(CompareError::Io { path: path.into(), source: io::ErrorKind::NotFound.into() }),
+        Some(parent) if path.ends_with("metrics.jsonl") && files::is_file(&parent.join("run.toml")) => folder(parent),
+        _ if !files::exists(path) => {
+            Err(CompareError::Io { path: path.into(), source: io::ErrorKind::NotFound.into() })
+        }
         _ => match opening::recognise(path) {
             Ok(Opened::Metrics(file)) => curves(&file),
             _ => Err(CompareError::NoRun(path.into())),
@@ -111,7 +113,7 @@ pub fn read(path: &Path) -> Result<RunSummary, CompareError> {
 
 fn folder(path: &Path) -> Result<RunSummary, CompareError> {
     let file = path.join("metrics.jsonl");
-    if !file.is_file() {
+    if !files::is_file(&file) {
         return Err(CompareError::NoRun(path.into()));
     }
     let mut run = curves(&file)?;
@@ -130,9 +132,9 @@ fn folder(path: &Path) -> Result<RunSummary, CompareError> {
         Ok(_) => {}
         Err(error) => run.complaints.push(error.to_string()),
     }
-    if let Ok(entries) = path.join("samples").read_dir() {
-        let sheet = |entry: io::Result<std::fs::DirEntry>| {
-            let path = entry.ok()?.path();
+    if let Ok(entries) = files::list(&path.join("samples")) {
+        let sheet = |entry: io::Result<files::Entry>| {
+            let path = entry.ok()?.path;
             let update = path.file_stem()?.to_str()?.parse().ok()?;
             (path.extension()? == "png").then_some((update, path))
         };
@@ -144,18 +146,17 @@ fn folder(path: &Path) -> Result<RunSummary, CompareError> {
 
 /// The last part of a path, or all of it where it has none.
 fn name(path: &Path) -> String {
-    let name = path.canonicalize().ok().and_then(|path| Some(path.file_name()?.to_string_lossy().into_owned()));
+    let name = files::canonicalize(path).ok().and_then(|path| Some(path.file_name()?.to_string_lossy().into_owned()));
     name.unwrap_or_else(|| path.display().to_string())
 }
 
 fn curves(path: &Path) -> Result<RunSummary, CompareError> {
     let io = |source| CompareError::Io { path: path.into(), source };
     let mut run = RunSummary { name: name(path), path: path.into(), ..RunSummary::default() };
-    let file = File::open(path).map_err(io)?;
-    if file.metadata().map_err(io)?.len() > MAX_CURVES {
+    if files::metadata(path).map_err(io)?.len > MAX_CURVES {
         run.complaints.push(format!("only the first {} MB of {} were read", MAX_CURVES >> 20, path.display()));
     }
-    let mut lines = BufReader::new(file.take(MAX_CURVES));
+    let mut lines = files::open(path).map_err(io)?.take(MAX_CURVES);
     let (mut bad, mut line) = (0_u64, Vec::new());
     loop {
         line.clear();
@@ -275,12 +276,12 @@ pub fn common_updates(sheets: &[Vec<u64>]) -> Vec<u64> {
 /// A sentence that names the file.
 pub fn picture(path: &Path) -> Result<Raster, String> {
     let said = |error: &dyn std::fmt::Display| format!("{}: {error}", path.display());
-    let file = File::open(path).map_err(|error| said(&error))?;
     let (bytes, side) = MAX_PICTURE;
-    if file.metadata().map_err(|error| said(&error))?.len() > bytes {
+    if files::metadata(path).map_err(|error| said(&error))?.len > bytes {
         return Err(said(&"the file is too large for a sheet of samples"));
     }
-    let mut reader = ImageReader::with_format(BufReader::new(file), ImageFormat::Png);
+    let file = files::open(path).map_err(|error| said(&error))?;
+    let mut reader = ImageReader::with_format(file, ImageFormat::Png);
     let mut limits = Limits::default();
     (limits.max_image_width, limits.max_image_height, limits.max_alloc) = (Some(side), Some(side), Some(bytes));
     reader.limits(limits);

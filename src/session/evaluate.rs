@@ -15,6 +15,7 @@ use crate::model::efficientnet::{EfficientNetLite0, EfficientNetLite0Config};
 use crate::model::family::Family;
 use crate::model::transformer::Transformer;
 use crate::model::weights;
+use crate::platform::assets::{self, Asset};
 use crate::platform::rng::Key;
 use crate::pretrain::features::classify;
 use crate::reward::RewardBatch;
@@ -23,8 +24,6 @@ use crate::rl::rollout::Rollout;
 use crate::rl::sampling::SamplingConfig;
 use crate::rl::trainer::decode_levels;
 
-/// The evaluation network's weights.
-const EFFICIENTNET: &[u8] = include_bytes!("../../assets/efficientnet_lite0_f16.safetensors");
 /// Real pictures of the reference.
 const REFERENCE: usize = 1024;
 /// Pictures per pass; bounds the memory of an evaluation of any size.
@@ -72,11 +71,13 @@ impl Evaluator {
     /// Looks at real pictures: training names, evenly by class, augmented as in training, seed 0.
     ///
     /// # Errors
-    /// Where the device fails.
+    /// Where the device fails, or a page cannot fetch the network.
     pub async fn new(pictures: &Pictures, split: &Split, device: &Device) -> Result<Self> {
         let config = EfficientNetLite0Config::default();
         let mut network = config.init(device);
-        weights::load(&mut network, EFFICIENTNET).context("the evaluation network")?;
+        // Only measuring needs it: a page fetches it now.
+        assets::fetch(&[Asset::EfficientNet], |_| ()).await?;
+        weights::load(&mut network, assets::get(Asset::EfficientNet)?).context("the evaluation network")?;
         let groups = pictures.groups(&split.train);
         let mut parts = vec![];
         for chunk in 0..REFERENCE / BATCH {

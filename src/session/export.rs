@@ -2,17 +2,20 @@
 //! refused in words.
 
 use std::collections::BTreeMap;
+use std::io::Cursor;
 use std::ops::Range;
+use std::path::Path;
 use std::sync::Arc;
 
 use image::codecs::gif::{GifEncoder, Repeat};
-use image::{Delay, Frame, RgbaImage};
+use image::{Delay, ExtendedColorType, Frame, ImageFormat, RgbaImage};
 use serde_json::{Map, Value, json};
 
 use super::history::History;
 use super::protocol::{Gallery, Sample};
 use super::sheets::Sheet;
 use crate::data::grid;
+use crate::platform::files;
 
 /// No picture is larger than this, in pixels.
 const MAX_PIXELS: usize = 64 << 20;
@@ -57,6 +60,9 @@ pub enum ExportError {
     /// The encoder failed.
     #[error("the pictures could not be encoded: {0}")]
     Encode(String),
+    /// The file system failed.
+    #[error(transparent)]
+    Write(#[from] std::io::Error),
 }
 
 /// An RGB canvas.
@@ -122,6 +128,23 @@ pub fn png_grid(gallery: &Gallery, frame: impl Fn(&Sample) -> Option<[u8; 3]>) -
         }
     }
     grid::encode_png(&canvas.rgb, canvas.width, canvas.height).map_err(|error| ExportError::Encode(error.to_string()))
+}
+
+/// Writes RGBA bytes `[height, width, 4]` to `path` as a picture of the kind that the ending of its name says.
+///
+/// # Errors
+/// Where the ending is of no kind that is known, the length is another, or the file system refuses.
+pub fn save_rgba(path: &Path, rgba: &[u8], width: u32, height: u32) -> Result<(), ExportError> {
+    let failed = |error: image::ImageError| ExportError::Encode(error.to_string());
+    let format = ImageFormat::from_path(path).map_err(failed)?;
+    // The encoder takes a wrong length for a mistake of the program.
+    if rgba.len() as u64 != 4 * u64::from(width) * u64::from(height) {
+        return Err(ExportError::Uneven("the picture is of another size than its bytes"));
+    }
+    let mut file = Cursor::new(vec![]);
+    image::write_buffer_with_format(&mut file, rgba, width, height, ExtendedColorType::Rgba8, format)
+        .map_err(failed)?;
+    Ok(files::write_atomic(path, file.get_ref())?)
 }
 
 /// The pictures numbered `pictures` of each sheet as an animated GIF that repeats: a frame per sheet, each shown for

@@ -9,7 +9,7 @@ use crate::platform::files;
 /// The folders in `runs` that have a checkpoint, the one saved last first.
 pub fn all(runs: &Path) -> Vec<PathBuf> {
     let Ok(entries) = files::list(runs) else { return vec![] };
-    let folders = entries.filter_map(Result::ok).filter(|entry| entry.is_dir).map(|entry| entry.path);
+    let folders = entries.filter_map(Result::ok).filter(|entry| entry.metadata.is_dir).map(|entry| entry.path);
     let mut saved: Vec<_> = folders
         .filter_map(|folder| {
             let (_, newest) = checkpoint::available(&Record::checkpoints(&folder)).pop()?;
@@ -25,6 +25,7 @@ pub fn prune(runs: &Path, keep: usize) {
     let kept: Vec<PathBuf> = all(runs).into_iter().take(keep).collect();
     let Ok(entries) = files::list(runs) else { return };
     for entry in entries.filter_map(Result::ok).filter(|entry| !kept.contains(&entry.path)) {
-        let _ = if entry.is_dir { files::remove_dir_all(&entry.path) } else { files::remove_file(&entry.path) };
+        let _ =
+            if entry.metadata.is_dir { files::remove_dir_all(&entry.path) } else { files::remove_file(&entry.path) };
     }
 }

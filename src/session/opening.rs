@@ -1,13 +1,13 @@
 //! What a file or folder is that somebody wants to open, and the session that begins with it.
 
-use std::fs;
-use std::io::{self, BufRead, BufReader, Read};
+use std::io::{self, BufRead, Read};
 use std::path::{Path, PathBuf};
 
 use super::checkpoint;
 use super::protocol::Options;
 use super::record::Record;
 use crate::config::{ConfigError, RunConfig};
+use crate::platform::files;
 
 /// A longer file holds no settings.
 const MAX_SETTINGS: u64 = 1 << 20;
@@ -86,19 +86,19 @@ pub enum OpenError {
 /// # Errors
 /// [`OpenError`], in words for the person who opens it.
 pub fn recognise(path: &Path) -> Result<Opened, OpenError> {
-    let about = fs::metadata(path).map_err(|source| OpenError::Io { path: path.into(), source })?;
-    if about.is_dir() {
+    let about = files::metadata(path).map_err(|source| OpenError::Io { path: path.into(), source })?;
+    if about.is_dir {
         return folder(path);
     }
     let extension = path.extension().unwrap_or_default().to_string_lossy().to_lowercase();
     match extension.as_str() {
         // A pipe would be waited for without end.
-        _ if !about.is_file() => Err(OpenError::Unknown(path.into())),
+        _ if !about.is_file => Err(OpenError::Unknown(path.into())),
         "safetensors" => match checkpoint::glance(path) {
             Ok(glance) => Ok(Opened::Checkpoint { path: path.into(), update: glance.update }),
             Err(error) => Err(OpenError::Checkpoint(format!("{error:#}"))),
         },
-        "toml" => Ok(Opened::Settings(Box::new(settings(path, about.len())?))),
+        "toml" => Ok(Opened::Settings(Box::new(settings(path, about.len)?))),
         "jsonl" => curves(path),
         _ => Err(OpenError::Unknown(path.into())),
     }
@@ -140,19 +140,19 @@ fn equipment(now: &Options) -> (Option<PathBuf>, Option<PathBuf>) {
 
 fn folder(path: &Path) -> Result<Opened, OpenError> {
     let checkpoints = Record::checkpoints(path);
-    if checkpoints.is_dir() || path.join("run.toml").is_file() {
+    if files::is_dir(&checkpoints) || files::is_file(&path.join("run.toml")) {
         return match checkpoint::newest_file(&checkpoints) {
             Some(_) => Ok(Opened::Run(path.into())),
             None => Err(OpenError::NoCheckpoint(path.into())),
         };
     }
     let list = |path: &Path| -> io::Result<Vec<PathBuf>> {
-        let entries = fs::read_dir(path)?.take(MAX_ENTRIES);
-        Ok(entries.filter_map(|entry| Some(entry.ok()?.path())).filter(|path| !is_hidden(path)).collect())
+        let entries = files::list(path)?.take(MAX_ENTRIES);
+        Ok(entries.filter_map(|entry| Some(entry.ok()?.path)).filter(|path| !is_hidden(path)).collect())
     };
     let entries = list(path).map_err(|source| OpenError::Io { path: path.into(), source })?;
     let has_pictures = |folder: &PathBuf| list(folder).is_ok_and(|files| files.iter().any(|file| is_picture(file)));
-    let classes = entries.iter().filter(|entry| entry.is_dir() && has_pictures(entry)).take(2).count();
+    let classes = entries.iter().filter(|entry| files::is_dir(entry) && has_pictures(entry)).take(2).count();
     if classes == 2 {
         Ok(Opened::Pictures(path.into()))
     } else if classes == 1 || entries.iter().any(|entry| is_picture(entry)) {
@@ -177,7 +177,7 @@ fn settings(path: &Path, size: u64) -> Result<RunConfig, OpenError> {
     if size > MAX_SETTINGS {
         return Err(wrong(format!("{size} bytes are too many")));
     }
-    let text = fs::read(path).map_err(|source| OpenError::Io { path: path.into(), source })?;
+    let text = files::read(path).map_err(|source| OpenError::Io { path: path.into(), source })?;
     let text = String::from_utf8(text).map_err(|_| wrong("it is no text".into()))?;
     RunConfig::from_toml(&text).map_err(|error| wrong(first_line(&error)))
 }
@@ -190,8 +190,8 @@ fn first_line(error: &ConfigError) -> String {
 fn curves(path: &Path) -> Result<Opened, OpenError> {
     let io = |source| OpenError::Io { path: path.into(), source };
     let mut line = Vec::new();
-    let file = fs::File::open(path).map_err(io)?;
-    BufReader::new(file.take(MAX_LINE)).read_until(b'\n', &mut line).map_err(io)?;
+    let file = files::open(path).map_err(io)?;
+    file.take(MAX_LINE).read_until(b'\n', &mut line).map_err(io)?;
     let value: Option<serde_json::Value> = serde_json::from_slice(&line).ok();
     match value.and_then(|value| value.get("update")?.as_u64()) {
         Some(_) => Ok(Opened::Metrics(path.into())),
@@ -202,6 +202,7 @@ fn curves(path: &Path) -> Result<Opened, OpenError> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::fs;
 
     fn write(dir: &Path, name: &str, bytes: &[u8]) -> PathBuf {
         let path = dir.join(name);

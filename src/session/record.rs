@@ -8,8 +8,6 @@
 //! summary.json        first and last evaluation, totals
 //! ```
 
-use std::fs::{self, OpenOptions};
-use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
@@ -19,7 +17,7 @@ use super::origin::Origin;
 use super::protocol::Metrics;
 use crate::config::RunConfig;
 use crate::data::grid;
-use crate::platform::files::write_atomic;
+use crate::platform::files;
 
 /// An open run folder.
 #[derive(Clone, Debug)]
@@ -35,11 +33,11 @@ impl Record {
     /// Where the file system refuses.
     pub fn open(folder: &Path, config: &RunConfig, origin: &Origin, update: u64) -> Result<Self> {
         let record = Self { folder: folder.to_owned() };
-        fs::create_dir_all(folder).with_context(|| folder.display().to_string())?;
-        if update == 0 || !folder.join("run.toml").exists() {
+        files::create_dir_all(folder).with_context(|| folder.display().to_string())?;
+        if update == 0 || !files::exists(&folder.join("run.toml")) {
             record.put("run.toml", format!("{}{}", origin.comment(), config.to_toml()).as_bytes())?;
         }
-        let kept = match fs::read_to_string(record.metrics()) {
+        let kept = match files::read_to_string(&record.metrics()) {
             Ok(text) if update > 0 => lines_where(&text, |at, _| at <= update),
             _ => String::new(),
         };
@@ -52,9 +50,9 @@ impl Record {
     /// # Errors
     /// Where the file system refuses.
     pub fn branch(&self, folder: &Path, config: &RunConfig, origin: &Origin, update: u64) -> Result<Self> {
-        fs::create_dir_all(folder).with_context(|| folder.display().to_string())?;
+        files::create_dir_all(folder).with_context(|| folder.display().to_string())?;
         let record = Self { folder: folder.to_owned() };
-        let text = fs::read_to_string(self.metrics()).with_context(|| self.metrics().display().to_string())?;
+        let text = files::read_to_string(&self.metrics()).with_context(|| self.metrics().display().to_string())?;
         // What was turned after the last update that is kept belongs to the run that was left.
         let turned = |line: &Value| line.get("changed").is_some();
         let lines = lines_where(&text, |at, line| at < update || at == update && !turned(line));
@@ -79,7 +77,7 @@ impl Record {
 
     fn put(&self, name: &str, bytes: &[u8]) -> Result<()> {
         let path = self.folder.join(name);
-        write_atomic(&path, bytes).with_context(|| path.display().to_string())
+        files::write_atomic(&path, bytes).with_context(|| path.display().to_string())
     }
 
     /// Appends one line of scalars; an evaluation also says its protocol.
@@ -98,9 +96,7 @@ impl Record {
 
     fn append(&self, line: &Value) -> Result<()> {
         let path = self.metrics();
-        let mut file =
-            OpenOptions::new().create(true).append(true).open(&path).with_context(|| path.display().to_string())?;
-        writeln!(file, "{line}").with_context(|| path.display().to_string())
+        files::append(&path, format!("{line}\n").as_bytes()).with_context(|| path.display().to_string())
     }
 
     /// Writes a sheet of samples.
@@ -123,7 +119,7 @@ impl Record {
 
     /// The evaluations of this run so far, oldest first, each as the summary has it.
     pub fn evaluations(&self) -> Vec<Value> {
-        let text = fs::read_to_string(self.metrics()).unwrap_or_default();
+        let text = files::read_to_string(&self.metrics()).unwrap_or_default();
         let lines = text.lines().filter_map(|line| serde_json::from_str::<Map<String, Value>>(line).ok());
         lines
             .filter_map(|mut line| {
@@ -135,15 +131,15 @@ impl Record {
 
     /// Removes a folder in which nothing has happened: no update, and nothing saved.
     pub fn discard(self) {
-        if Self::checkpoints(&self.folder).exists() {
+        if files::exists(&Self::checkpoints(&self.folder)) {
             return;
         }
         for name in ["run.toml", "metrics.jsonl", "samples/000000.png"] {
-            let _ = fs::remove_file(self.folder.join(name));
+            let _ = files::remove_file(&self.folder.join(name));
         }
         // Refused where anything else is in them; there need be no samples.
-        let _ = fs::remove_dir(self.folder.join("samples"));
-        let _ = fs::remove_dir(&self.folder);
+        let _ = files::remove_dir(&self.folder.join("samples"));
+        let _ = files::remove_dir(&self.folder);
     }
 
     /// Writes the summary.

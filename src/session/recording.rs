@@ -10,9 +10,8 @@ use serde::{Deserialize, Serialize};
 
 use super::handle::start;
 use super::protocol::{Command, Event, Gallery, Options, State};
+use crate::platform::assets::{self, Asset};
 
-/// The recording that ships: a run of the default settings on the small model.
-const SHIPPED: &[u8] = include_bytes!("../../assets/demo.json.gz");
 /// A recording unpacks to no more than this.
 const LARGEST: u64 = 64 << 20;
 
@@ -30,12 +29,12 @@ pub struct Recording {
 }
 
 impl Recording {
-    /// The recording that ships.
+    /// The recording that ships: a run of the default settings on the small model.
     ///
     /// # Errors
-    /// Never, unless the file in `assets/` is damaged.
+    /// Where a page has not fetched it. Otherwise never, unless the file in `assets/` is damaged.
     pub fn shipped() -> Result<Self> {
-        Self::from_bytes(SHIPPED).context("assets/demo.json.gz")
+        Self::from_bytes(assets::get(Asset::Recording)?).context(Asset::Recording.path())
     }
 
     /// Reads a recording.
@@ -110,12 +109,13 @@ mod tests {
         assert!(recording.events.iter().any(|e| matches!(e, Event::Evaluation { update: 0, .. })));
         let samples = recording.gallery.groups.iter().flat_map(|group| &group.samples);
         assert!(samples.clone().count() >= 32 && samples.clone().all(|s| s.advantage.is_some() && !s.rgb.is_empty()));
-        assert!(SHIPPED.len() < 600_000, "{} bytes", SHIPPED.len());
+        assert!(Asset::Recording.bytes() < 600_000, "{} bytes", Asset::Recording.bytes());
     }
 
     #[test]
     fn damaged_recordings_are_refused() {
+        let whole = assets::get(Asset::Recording).unwrap();
         assert!(Recording::from_bytes(b"").is_err());
-        assert!(Recording::from_bytes(&SHIPPED[..SHIPPED.len() / 2]).is_err());
+        assert!(Recording::from_bytes(&whole[..whole.len() / 2]).is_err());
     }
 }

@@ -17,7 +17,7 @@ use crate::gpu::choose;
 use crate::metrics::Features;
 use crate::model::weights;
 use crate::platform::clock::Stopwatch;
-use crate::platform::files::write_atomic;
+use crate::platform::files;
 use crate::platform::rng::Key;
 use crate::reward::loo_fid::LooFid;
 use crate::reward::moments::Moments;
@@ -29,7 +29,7 @@ fn open(options: &Options, run: Option<&Path>) -> Result<(Studio, String)> {
     let mut options = options.clone();
     if let Some(run) = run {
         anyhow::ensure!(
-            Record::checkpoints(run).is_dir(),
+            files::is_dir(&Record::checkpoints(run)),
             "{} is no run folder: it has no checkpoints (`artune tune` makes them)",
             run.display()
         );
@@ -127,7 +127,7 @@ pub fn export(options: &Options, run: &Path, half: bool, path: &Path) -> Result<
         ("run", trainer.config().to_toml()),
     ];
     let bytes = weights::save_bytes(trainer.policy(), half, &metadata)?;
-    write_atomic(path, &bytes).with_context(|| path.display().to_string())
+    files::write_atomic(path, &bytes).with_context(|| path.display().to_string())
 }
 
 /// One timed job.

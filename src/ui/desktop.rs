@@ -84,7 +84,12 @@ pub fn run(options: Options, staging: Staging) -> Result<()> {
             }
             teaches.into_iter().for_each(|(link, lesson)| app.teach(&link, lesson));
             show.map_or(Ok(()), |title| app.bring_forward(&title))?;
-            let window = Window { screenshot, report, unwritten, ..Window::new(app, options, Some(session), renderer) };
+            let window = Window {
+                screenshot,
+                report,
+                unwritten,
+                ..Window::new(context.egui_ctx.clone(), app, options, Some(session), renderer)
+            };
             Ok(Box::new(window))
         }),
     );

@@ -1,9 +1,9 @@
 //! The File menu, and files dropped on the window. Dialogs, reading and writing go on beside the window, which is drawn
 //! all the while; what came of them is told in sentences.
 
-use std::future::Future;
+mod dialog;
+
 use std::path::{Path, PathBuf};
-use std::pin::Pin;
 use std::task::Poll;
 
 use eframe::egui::{
@@ -15,7 +15,6 @@ use super::job::Job;
 use super::text::{files as text, teach};
 use super::{share, theme};
 use crate::config::{Link, RunConfig};
-use crate::platform::clock::Stopwatch;
 use crate::platform::files::write_atomic;
 use crate::session::compare::{self, RunSummary};
 use crate::session::export::{self, ExportError};
@@ -23,8 +22,6 @@ use crate::session::{Command, Gallery, History, Opened, Sheets, opening};
 
 /// Milliseconds per frame of an animation.
 const DELAY: u32 = 200;
-/// Nobody chooses or cancels sooner than this, in seconds: the system has no dialog.
-const SOONEST: f64 = 0.4;
 /// Runs that are opened at once to compare with.
 const COMPARED: usize = 3;
 
@@ -76,8 +73,7 @@ pub(super) enum Ask {
     },
 }
 
-type Answer = Pin<Box<dyn Future<Output = Option<PathBuf>> + Send>>;
-type Chooser = Box<dyn Fn(&Ask) -> Answer>;
+type Chooser = Box<dyn Fn(&Ask) -> dialog::Answer>;
 type Wishes = Job<Vec<FileWish>>;
 
 /// The File menu.
@@ -114,33 +110,13 @@ struct Hover {
 impl Default for Menu {
     fn default() -> Self {
         Self {
-            choose: Box::new(dialog),
+            choose: Box::new(dialog::ask),
             asking: None,
             dropped: vec![],
             hover: None,
             pasting: None,
             sharing: None,
             page: None,
-        }
-    }
-}
-
-/// The system's own dialog. It must be made here and may be waited for anywhere.
-fn dialog(ask: &Ask) -> Answer {
-    let dialog = rfd::AsyncFileDialog::new();
-    match ask {
-        Ask::Folder => {
-            let answer = dialog.pick_folder();
-            Box::pin(async move { answer.await.map(|file| file.path().to_owned()) })
-        }
-        Ask::File => {
-            let answer = dialog.add_filter("Artune", &["safetensors", "toml", "jsonl"]).pick_file();
-            Box::pin(async move { answer.await.map(|file| file.path().to_owned()) })
-        }
-        Ask::Save { name, extension } => {
-            let dialog = dialog.set_file_name(format!("{name}.{extension}"));
-            let answer = dialog.add_filter(extension.to_uppercase(), &[extension]).save_file();
-            Box::pin(async move { answer.await.map(|file| file.path().to_owned()) })
         }
     }
 }
@@ -245,12 +221,12 @@ impl Menu {
         if self.asking.is_some() {
             return;
         }
-        let (answer, clock) = ((self.choose)(ask), Stopwatch::start());
+        let answer = (self.choose)(ask);
         self.asking = Some(Job::start(ctx, move || async move {
             match answer.await {
-                Some(path) => then(&path),
-                None if clock.seconds() < SOONEST => vec![FileWish::Complain(text::NO_DIALOG.into())],
-                None => vec![],
+                Ok(Some(path)) => then(&path),
+                Ok(None) => vec![],
+                Err(why) => vec![FileWish::Complain(why)],
             }
         }));
     }
@@ -267,7 +243,7 @@ impl Menu {
             let path = if path.extension().is_some() { path.to_owned() } else { path.with_extension(extension) };
             let bytes = make().map_err(|error| error.to_string());
             let written = bytes.and_then(|bytes| write_atomic(&path, &bytes).map_err(|error| error.to_string()));
-            vec![match written {
+            vec![match written.and_then(|()| dialog::written(&path)) {
                 Ok(()) => FileWish::Say(text::written(&path)),
                 Err(why) => FileWish::Complain(text::not_written(&path, &why)),
             }]
@@ -377,13 +353,19 @@ impl Menu {
         let (files, shift) =
             ctx.input_mut(|input| (std::mem::take(&mut input.raw.dropped_files), input.modifiers.shift));
         let taken = if shift { COMPARED } else { 1 };
-        for file in files.iter().take(taken) {
-            let path = file.path().to_owned();
-            let then = move || async move { if shift { compared(&path) } else { opened(&path) } };
+        let left = files.len().saturating_sub(taken);
+        for file in files.into_iter().take(taken) {
+            let then = move || async move {
+                match dialog::arrived(&*file).await {
+                    Ok(path) if shift => compared(&path),
+                    Ok(path) => opened(&path),
+                    Err(why) => vec![FileWish::Complain(why)],
+                }
+            };
             self.dropped.push(Job::start(ctx, then));
         }
-        if files.len() > taken {
-            wishes.push(FileWish::Say(text::others_left(files.len() - taken)));
+        if left > 0 {
+            wishes.push(FileWish::Say(text::others_left(left)));
         }
     }
 

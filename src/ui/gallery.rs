@@ -1,5 +1,7 @@
 //! The newest rollouts: one row per prompt, each picture framed by its advantage.
 
+use std::borrow::Cow;
+
 use eframe::egui::{
     self, Align, Color32, Layout, Rect, Response, RichText, Sense, Stroke, StrokeKind, TextStyle, TextureId, Ui,
     WidgetInfo, accesskit::Role, vec2,
@@ -42,10 +44,10 @@ impl Shown {
 }
 
 /// Why there are no pictures, in words.
-#[derive(Clone, Copy)]
+#[derive(Clone)]
 pub(super) enum Empty {
     /// Something is under way.
-    Until(&'static str),
+    Until(Cow<'static, str>),
     /// Nothing is, because of this.
     Because(&'static str),
 }

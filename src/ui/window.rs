@@ -12,12 +12,13 @@ use super::app::{App, Restart};
 use super::job::Job;
 use super::report::Report;
 use crate::config::PARAMS;
-use crate::platform::files::{unused_folder, write_atomic};
+use crate::platform::files::{is_dir, unused_folder, write_atomic};
 use crate::platform::task::Work;
 use crate::session::{self, DrawSetup, Event, OpenDevice, Opened, Options, Session, State, opening};
 
 /// An [`App`] on the screen, fed by a session.
 pub(super) struct Window {
+    pub(super) context: egui::Context,
     pub(super) app: App,
     pub(super) options: Options,
     pub(super) session: Option<Session>,
@@ -54,12 +55,14 @@ const SETTLED: u32 = 12;
 impl Window {
     /// What shows `app` and, once it runs, `session`.
     pub(super) fn new(
+        context: egui::Context,
         app: App,
         options: Options,
         session: Option<Session>,
         renderer: Option<egui_wgpu::RenderState>,
     ) -> Self {
         Self {
+            context,
             app,
             options,
             session,
@@ -80,14 +83,14 @@ impl Window {
         if begun.is_none()
             && let Some(before) = self.before.take()
         {
-            let resume = before.out.as_ref().is_some_and(|out| out.join("checkpoints").is_dir());
+            let resume = before.out.as_ref().is_some_and(|out| is_dir(&out.join("checkpoints")));
             self.options = Options { resume, changes: vec![], autostart: false, ..before };
         } else if let Some(folder) = begun {
             self.before = None;
             let live = PARAMS.iter().filter(|param| param.live);
             self.options.changes =
                 live.filter_map(|p| Some((p.name.to_string(), config.get(p.name)?.to_string()))).collect();
-            self.options.resume = folder.as_ref().is_some_and(|out| out.join("checkpoints").is_dir());
+            self.options.resume = folder.as_ref().is_some_and(|out| is_dir(&out.join("checkpoints")));
             self.options.out = folder;
         }
         self.options.config = config;
@@ -109,6 +112,22 @@ impl Window {
         let options = opening::options(opened, &self.options, unused_folder(Path::new("runs/window")));
         self.before = Some(std::mem::replace(&mut self.options, options));
         self.start(ctx);
+    }
+
+    /// Takes in what the engine has said since the last time.
+    pub(super) fn listen(&mut self) {
+        if let Some(session) = &self.session {
+            for event in session.poll() {
+                self.report.iter_mut().for_each(|(_, report)| report.observe(&event));
+                #[cfg(target_family = "wasm")]
+                super::page::observe(&event);
+                self.app.observe(event);
+            }
+            if let Some(exhibit) = session.gallery.take() {
+                self.report.iter_mut().for_each(|(_, report)| report.pictures());
+                self.app.pictures(exhibit);
+            }
+        }
     }
 
     /// Opens a device for another engine.
@@ -162,8 +181,7 @@ impl Window {
             let unfinished = self.app.state() == State::Ended;
             ctx.request_screenshot(move |image| {
                 let [width, height] = image.size.map(|n| n as u32);
-                let colour = image::ExtendedColorType::Rgba8;
-                let saved = image::save_buffer(&path, image.as_raw(), width, height, colour);
+                let saved = session::export::save_rgba(&path, image.as_raw(), width, height);
                 let why = match saved {
                     Err(error) => Some(format!("{}: {error}", path.display())),
                     Ok(()) => unfinished.then(|| format!("the run failed: see {}", path.display())),
@@ -193,21 +211,14 @@ impl eframe::App for Window {
     }
 
     fn ui(&mut self, ui: &mut egui::Ui, frame: &mut eframe::Frame) {
+        #[cfg(target_family = "wasm")]
+        super::page::frame(self);
         // Of the frame before: laid out, tessellated and handed to the graphics device.
         if let Some(seconds) = frame.info().cpu_usage {
             self.app.frame(seconds);
             self.report.iter_mut().for_each(|(_, report)| report.frame(seconds));
         }
-        if let Some(session) = &self.session {
-            for event in session.poll() {
-                self.report.iter_mut().for_each(|(_, report)| report.observe(&event));
-                self.app.observe(event);
-            }
-            if let Some(exhibit) = session.gallery.take() {
-                self.report.iter_mut().for_each(|(_, report)| report.pictures());
-                self.app.pictures(exhibit);
-            }
-        }
+        self.listen();
         let commands = self.app.show(ui);
         if let Some(session) = &self.session {
             commands.into_iter().for_each(|command| session.send(command));

@@ -96,7 +96,7 @@ pub fn check_tokenizer(case: &Case) -> Result<()> {
     let strings = case.value("strings")?.as_array().context("strings is no list")?;
     let texts: Vec<&str> = strings.iter().filter_map(|s| s.get("text").and_then(Value::as_str)).collect();
     let vocab_size = case.usize("eot")? + 1;
-    let (open_clip, openai) = (Bpe::new(vocab_size), Bpe::openai(vocab_size));
+    let (open_clip, openai) = (Bpe::new(vocab_size)?, Bpe::openai(vocab_size)?);
     ensure!(open_clip.start() as usize == case.usize("sot")?, "start token {}", open_clip.start());
 
     for string in strings {

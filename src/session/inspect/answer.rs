@@ -2,7 +2,6 @@
 
 use std::collections::{BTreeSet, VecDeque};
 use std::path::{Path, PathBuf};
-use std::time::SystemTime;
 
 use anyhow::Result;
 
@@ -11,6 +10,7 @@ use crate::data::grid::rgb_from_chw;
 use crate::data::prompts::class_prompt;
 use crate::data::{Background, Nearest, Pictures, augment};
 use crate::model::transformer::Transformer;
+use crate::platform::files;
 use crate::rl::trainer::Specimen;
 use crate::session::checkpoint;
 use crate::session::keyframes::Keyframes;
@@ -46,7 +46,7 @@ struct Written {
 
 struct Loaded {
     path: PathBuf,
-    modified: Option<SystemTime>,
+    modified: Option<files::Time>,
     policy: Transformer,
 }
 
@@ -186,7 +186,7 @@ impl Studio {
         if let Version::At(update) = version {
             let found = available.iter().find(|(at, _)| *at == update);
             let path = &found.ok_or_else(|| anyhow::anyhow!("there is no checkpoint of update {update} any more"))?.1;
-            let modified = path.metadata().and_then(|m| m.modified()).ok();
+            let modified = files::metadata(path).ok().and_then(|about| about.modified);
             let fits = |c: &Loaded| c.path == *path && c.modified == modified;
             if !self.inspector.checkpoint.as_ref().is_some_and(fits) {
                 let policy = self.trainer.policy_of(checkpoint::policy(path)?)?;

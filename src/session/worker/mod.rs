@@ -31,6 +31,9 @@ const PREVIEW_SECONDS: f64 = 0.7;
 /// Previews take no more than about one part in so many of the time.
 const PREVIEW_SHARE: f64 = 20.0;
 
+/// How often a hidden tab looks whether it is seen again.
+const HIDDEN_LOOK: Duration = Duration::from_millis(250);
+
 /// What to do about a failure.
 pub(super) fn advice(error: &anyhow::Error) -> String {
     if let Some(refusal) = error.downcast_ref::<Box<Refusal>>() {
@@ -108,8 +111,12 @@ impl Engine {
         let _ = outbox.send(Event::Machine(Box::new(machine.clone())));
         let keyframes = if options.watched { options.keyframe_bytes as u64 } else { 0 };
         let gate = Gate { machine, watched: options.watched, keyframes, outbox: outbox.clone() };
+        let total = assets::STARTUP.iter().map(|asset| asset.bytes()).sum();
         let fetching = |progress: assets::Progress| {
-            let _ = outbox.send(Event::Fetching { received: progress.received, total: progress.total });
+            // One comes after the other.
+            let before = assets::STARTUP.iter().take_while(|asset| **asset != progress.asset);
+            let received = before.map(|asset| asset.bytes()).sum::<u64>() + progress.received;
+            let _ = outbox.send(Event::Fetching { received, total });
         };
         assets::fetch(assets::STARTUP, fetching).await?;
         let studio = Studio::open_if(&options, &chosen.device, |c, begun| gate.open(c, begun)).await?;
@@ -225,10 +232,21 @@ impl Engine {
             Pace::Replaying(_) => Duration::ZERO,
             _ => Duration::from_secs_f64(self.time.rest()),
         };
-        match task::next(&self.inbox, patience).await {
-            Ok(command) => Some(command),
-            Err(RecvTimeoutError::Timeout) => None,
-            Err(RecvTimeoutError::Disconnected) => Some(Command::Quit),
+        let mut waited = false;
+        loop {
+            let hidden = self.pace != Pace::Waiting && task::is_hidden();
+            let patience = if hidden { HIDDEN_LOOK } else { patience };
+            match task::next(&self.inbox, patience).await {
+                Ok(command) => return Some(command),
+                Err(RecvTimeoutError::Timeout) if hidden => waited = true,
+                Err(RecvTimeoutError::Timeout) => {
+                    if waited {
+                        self.say(Event::Notice("the run waited while its tab was hidden".into()));
+                    }
+                    return None;
+                }
+                Err(RecvTimeoutError::Disconnected) => return Some(Command::Quit),
+            }
         }
     }
 

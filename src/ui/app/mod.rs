@@ -168,6 +168,16 @@ impl App {
         self.bar.update > update && (writing || self.bar.update > update + 1)
     }
 
+    /// The update being made or last made, and the updates of the whole run.
+    pub fn progress(&self) -> (u64, Option<u64>) {
+        (self.bar.update, self.bar.total)
+    }
+
+    /// The run folder, once the engine works in one.
+    pub fn folder(&self) -> Option<PathBuf> {
+        self.begun.clone().flatten()
+    }
+
     /// Everything measured so far.
     pub fn history(&self) -> &History {
         &self.curves.history

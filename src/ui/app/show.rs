@@ -192,8 +192,13 @@ impl App {
         let ready = bar.is_ready() || bar.failed;
         let empty = match bar.state {
             _ if bar.failed => gallery::Empty::Because(text::NO_ENGINE),
-            State::Loading if bar.device.is_empty() => gallery::Empty::Until(text::GALLERY_LOADING),
-            State::Loading => gallery::Empty::Until(text::GALLERY_RESETTING),
+            State::Loading if bar.device.is_empty() => match bar.fetching {
+                Some((received, total)) if received < total => {
+                    gallery::Empty::Until(text::fetching(received, total).into())
+                }
+                _ => gallery::Empty::Until(text::GALLERY_LOADING.into()),
+            },
+            State::Loading => gallery::Empty::Until(text::GALLERY_RESETTING.into()),
             _ => gallery::Empty::Because(text::GALLERY_EMPTY_HELP),
         };
         gallery.revalue(controls.config());
@@ -214,7 +219,7 @@ impl App {
                         theme::card(ui).show(ui, |ui| ui.add(Label::new(recorded.as_str()).wrap()));
                         ui.add_space(4.0);
                     }
-                    let touched = gallery.show(ui, controls.number("lambda_fid"), empty, marked);
+                    let touched = gallery.show(ui, controls.number("lambda_fid"), empty.clone(), marked);
                     wishes.deeds.extend(touched.hovered.map(|_| Deed::HoveredSample));
                     wishes.deeds.extend(touched.switched.then_some(Deed::SwitchedFrames));
                     wishes.pointed = touched.hovered.or(wishes.pointed);

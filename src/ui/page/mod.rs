@@ -1,11 +1,15 @@
 //! The page: the same window on a canvas.
 
 mod script;
+mod watch;
 
 use std::panic;
+use std::path::Path;
 
 use anyhow::{Context, Result};
 use eframe::{WebOptions, WebRunner, egui_wgpu};
+
+pub(super) use watch::{frame, observe};
 
 use super::app::App;
 use super::window::{STORAGE, Window};
@@ -15,7 +19,12 @@ use crate::config::{Lesson, Link};
 use crate::platform::assets::{self, Asset};
 use crate::platform::{clock, files, page};
 use crate::session::recording::Recording;
-use crate::session::{self, DrawSetup, Options};
+use crate::session::{self, DrawSetup, Options, kept};
+use watch::Left;
+
+/// Where the browser keeps runs, and how many of them.
+pub(super) const RUNS: &str = "runs";
+const KEPT: usize = 2;
 
 /// Begins the page, and returns at once.
 pub fn run() {
@@ -37,18 +46,20 @@ async fn open() -> Result<()> {
     page::starting(text::page::OPENING, None);
     // Without storage of its own the page works all the same: nothing outlives it.
     let kept = files::open().await.err();
-    let options = super::kept::options(&link);
+    let left = Left::take();
+    let options = options(&link, left.as_ref());
     let recording = if options.autostart || options.resume {
         None
     } else {
         // Something to look at until the weights are there. Without it there is nothing to look at, and no harm done.
-        let fetched = assets::fetch(&[Asset::Demo], |_| ()).await;
+        let fetched = assets::fetch(&[Asset::Recording], |_| ()).await;
         fetched.ok().and_then(|()| Recording::shipped().ok())
     };
     let (device, setup) = session::open_for_window(&options.device).await?;
     let canvas = page::canvas().context("the page has no canvas")?;
     let runner = WebRunner::new();
     script::offer(&runner);
+    watch::begin(&runner);
     let setup_of_the_engine = setup.clone();
     let creator = Box::new(move |context: &eframe::CreationContext<'_>| -> Result<Box<dyn eframe::App>, _> {
         theme::apply(&context.egui_ctx);
@@ -61,8 +72,11 @@ async fn open() -> Result<()> {
         recording.into_iter().for_each(|recording| app.play(recording));
         app.teach(&link, lesson);
         app.lives_at(address);
+        if let Some(left) = left {
+            app.observe(session::Event::Warning(text::page::recovered(left.update)));
+        }
         kept.into_iter().for_each(|why| app.observe(session::Event::Warning(text::page::not_kept(&why))));
-        Ok(Box::new(Window::new(app, options, Some(session), renderer)))
+        Ok(Box::new(Window::new(context.egui_ctx.clone(), app, options, Some(session), renderer)))
     });
     let started = runner.start(canvas, web_options(setup.as_ref()), creator).await;
     started.map_err(|error| anyhow::anyhow!("{}", page::words(&error))).context(text::page::NO_CANVAS)
@@ -81,6 +95,21 @@ async fn asked(address: &str) -> Result<(Link, Option<Lesson>)> {
     };
     // The address has the last word.
     Ok((lesson.link.clone().over(address)?, Some(lesson)))
+}
+
+/// What the run is to be: the link's, in a new folder that the browser keeps, or the one that lost its device.
+fn options(link: &Link, left: Option<&Left>) -> Options {
+    kept::prune(Path::new(RUNS), KEPT);
+    let begun = left.map(|left| &left.folder).filter(|folder| kept::all(Path::new(RUNS)).contains(folder));
+    Options {
+        config: link.config.clone(),
+        device: link.device.unwrap_or_default().into(),
+        out: Some(begun.cloned().unwrap_or_else(|| files::unused_folder(&Path::new(RUNS).join("page")))),
+        resume: begun.is_some(),
+        watched: true,
+        autostart: left.map_or(link.autostart, Left::goes_on),
+        ..Options::default()
+    }
 }
 
 /// Draws with the engine's own GPU device where there is one, and else by WebGL.

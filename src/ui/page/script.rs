@@ -4,7 +4,6 @@ use eframe::WebRunner;
 use js_sys::{Function, Object, Reflect};
 use wasm_bindgen::prelude::*;
 
-use crate::platform::page;
 use crate::session::Command;
 use crate::ui::window::Window;
 
@@ -13,7 +12,14 @@ use crate::ui::window::Window;
 pub(super) fn offer(runner: &WebRunner) {
     let looker = runner.clone();
     let status = Closure::<dyn Fn() -> String>::new(move || {
-        let status = looker.app_mut::<Window>().map(|mut window| window.status());
+        let status = looker.app_mut::<Window>().map(|mut window| {
+            // In a hidden tab no frame does it.
+            window.listen();
+            let context = window.context.clone();
+            let mut status = window.app.status(&context);
+            status["renderer"] = if window.renderer.is_some() { "webgpu" } else { "webgl" }.into();
+            status
+        });
         status.unwrap_or_else(|| serde_json::json!({ "state": "loading" })).to_string()
     });
     let sender = runner.clone();
@@ -22,7 +28,8 @@ pub(super) fn offer(runner: &WebRunner) {
             Ok(command) => command,
             Err(error) => return Some(error.to_string()),
         };
-        sender.app_mut::<Window>().iter().for_each(|window| window.send(command.clone()));
+        let window = sender.app_mut::<Window>()?;
+        window.session.iter().for_each(|session| session.send(command.clone()));
         None
     });
     let artune = Object::new();
@@ -35,5 +42,4 @@ pub(super) fn offer(runner: &WebRunner) {
     // Both are called as long as the page is there.
     status.forget();
     send.forget();
-    let _ = page::has_problem;
 }

@@ -98,6 +98,11 @@ pub(super) const NO_ENGINE: &str = "The engine has stopped; what went wrong stan
 pub(super) const GALLERY_HELP: &str = "One row per prompt. The samples of a row are compared with each other only: a sample \
     better than its row's mean has a positive advantage and becomes likelier, the others less likely.";
 pub(super) const GALLERY_LOADING: &str = "Opening the device and reading the weights…";
+/// How much of the weights has arrived.
+pub(super) fn fetching(received: u64, total: u64) -> String {
+    format!("Loading weights and pictures: {:.1} of {:.1} MB…", received as f64 / 1e6, total as f64 / 1e6)
+}
+
 pub(super) const GALLERY_RESETTING: &str = "Going back to the pretrained model…";
 pub(super) const GALLERY_EMPTY: &str = "No pictures yet";
 pub(super) const GALLERY_EMPTY_HELP: &str = "Press Run, or the space bar, and watch the model write.";

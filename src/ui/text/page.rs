@@ -9,6 +9,8 @@ pub(in crate::ui) const NO_CANVAS: &str = "this browser lets the page draw neith
 pub(in crate::ui) const LOST: &str = "The graphics device was lost again and again";
 pub(in crate::ui) const LOST_HELP: &str = "Other programs may be using it up, or its driver fails. Close what else uses the graphics card, then try again; or \
      add device=cpu to this page's address to compute on the processor.";
+pub(in crate::ui) const NOTHING_KEPT: &str = "This browser keeps no run yet: one is kept from its first update on.";
+pub(in crate::ui) const NO_FILE: &str = "The browser gave no file.";
 pub(in crate::ui) const NO_WEIGHTS: &str = "The weights of the model could not be loaded";
 
 /// The page cannot keep anything.
