@@ -1,6 +1,8 @@
 //! The device that computes: a GPU adapter or the CPU, chosen at run time; and kernels of our own on it.
 
 pub mod adapter;
+#[cfg(not(target_family = "wasm"))]
+pub mod choose;
 pub mod device;
 pub mod gumbel;
 #[cfg(target_family = "wasm")]
@@ -10,9 +12,8 @@ pub mod texture;
 
 pub use adapter::{AdapterInfo, AdapterKind, AdapterLimits, adapters};
 #[cfg(not(target_family = "wasm"))]
-pub use device::open;
-pub use device::{Chosen, DeviceError, choose, choose_for_window, describe};
+pub use choose::{choose, choose_for_window, describe, open};
+pub use device::{Chosen, DeviceError};
+pub use gumbel::add_gumbel;
 #[cfg(target_family = "wasm")]
 pub use page::open;
-
-pub use gumbel::add_gumbel;

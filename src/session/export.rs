@@ -244,8 +244,6 @@ fn measured(history: &History) -> Result<(), ExportError> {
 
 #[cfg(test)]
 mod tests {
-    use std::io::Cursor;
-
     use image::AnimationDecoder;
     use image::codecs::gif::GifDecoder;
 
@@ -295,6 +293,19 @@ mod tests {
             gif(&[sheet(0, 1), sheet(1, 1)], 2..9, 100).is_err() && gif(&[sheet(0, 1), sheet(1, 1)], 2..2, 9).is_err()
         );
         assert!(csv(&History::default()).is_err() && jsonl(&History::default()).is_err());
+    }
+
+    #[test]
+    fn a_picture_is_written_as_its_name_says_or_refused_in_words() {
+        let dir = tempfile::tempdir().expect("a folder");
+        let (picture, rgba) = (dir.path().join("new/window.png"), [10, 20, 30, 255].repeat(6));
+        save_rgba(&picture, &rgba, 3, 2).expect("written");
+        let back = image::open(&picture).expect("a picture").into_rgba8();
+        assert_eq!((back.dimensions(), back.into_raw()), ((3, 2), rgba.clone()));
+        assert!(
+            save_rgba(&picture, &rgba, 3, 3).is_err()
+                && save_rgba(&picture.with_extension("doc"), &rgba, 3, 2).is_err()
+        );
     }
 
     #[test]

@@ -19,6 +19,7 @@ pub mod keyframes;
 pub mod machine;
 pub mod opening;
 pub mod origin;
+#[cfg(not(target_family = "wasm"))]
 pub mod pretraining;
 pub mod protocol;
 pub mod pyramid;
@@ -29,6 +30,7 @@ pub mod sheets;
 pub mod slot;
 pub mod space;
 pub mod studio;
+#[cfg(not(target_family = "wasm"))]
 pub mod tools;
 pub mod whatif;
 mod worker;

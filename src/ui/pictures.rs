@@ -5,6 +5,7 @@ use eframe::egui::{
     self, Color32, ColorImage, Id, Rect, TextureFilter, TextureHandle, TextureId, TextureOptions, pos2, vec2,
 };
 use eframe::egui_wgpu::{RenderState, wgpu};
+use send_wrapper::SendWrapper;
 
 use crate::session::{Atlas, AtlasLayout, Gallery};
 
@@ -19,7 +20,7 @@ const GREY: Color32 = Color32::from_gray(128);
 
 /// Lets the window of `ctx`, which `renderer` draws, show textures that the engine painted.
 pub(super) fn show_painted(ctx: &egui::Context, renderer: RenderState) {
-    ctx.data_mut(|data| data.insert_temp(Id::NULL, renderer));
+    ctx.data_mut(|data| data.insert_temp(Id::NULL, SendWrapper::new(renderer)));
 }
 
 /// The pictures of one gallery on the graphics device.
@@ -43,7 +44,7 @@ impl Pictures {
                 Some(*end)
             }))
             .collect();
-        let renderer = ctx.data(|data| data.get_temp::<RenderState>(Id::NULL));
+        let renderer = ctx.data(|data| data.get_temp::<SendWrapper<RenderState>>(Id::NULL)).map(SendWrapper::take);
         self.painted = match (atlas, renderer, self.painted.take()) {
             (Some(atlas), _, Some(painted)) => Some(painted.showing(atlas)),
             (Some(atlas), Some(renderer), None) => Some(Painted::new(renderer, atlas)),

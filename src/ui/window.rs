@@ -18,6 +18,8 @@ use crate::session::{self, DrawSetup, Event, OpenDevice, Opened, Options, Sessio
 
 /// An [`App`] on the screen, fed by a session.
 pub(super) struct Window {
+    /// What it is drawn in.
+    #[cfg_attr(not(target_family = "wasm"), expect(dead_code, reason = "only the page is looked at between frames"))]
     pub(super) context: egui::Context,
     pub(super) app: App,
     pub(super) options: Options,
@@ -249,6 +251,7 @@ impl eframe::App for Window {
         ui.ctx().request_repaint_after(Duration::from_millis(pause));
     }
 
+    #[cfg(not(target_family = "wasm"))]
     fn on_exit(&mut self) {
         if let Some(session) = self.session.take() {
             session.join();

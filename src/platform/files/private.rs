@@ -64,7 +64,7 @@ pub async fn open() -> Result<(), String> {
         if alone().await {
             Ok(folder)
         } else {
-            Err("another tab of this browser has Artune open and keeps its files".to_string())
+            Err("Artune is open in another tab, and only one tab can store files".to_string())
         }
     };
     let (store, result) = match opened.await {

@@ -20,7 +20,8 @@ struct Stage {
 
 /// A window with the menu, whose dialogs choose what `choose` says.
 fn open(choose: impl Fn(&Ask) -> Option<PathBuf> + 'static) -> Harness<'static, Stage> {
-    let choose: Chooser = Box::new(move |ask| Box::pin(std::future::ready(choose(ask).map(Some).ok_or(text::NO_DIALOG.into()))));
+    let choose: Chooser =
+        Box::new(move |ask| Box::pin(std::future::ready(choose(ask).map(Some).ok_or(text::NO_DIALOG.into()))));
     let stage = Stage {
         menu: Menu { choose, ..Menu::default() },
         gallery: Gallery::default(),

@@ -45,7 +45,7 @@ async fn open() -> Result<()> {
     let (link, lesson) = asked(&address).await?;
     page::starting(text::page::OPENING, None);
     // Without storage of its own the page works all the same: nothing outlives it.
-    let kept = files::open().await.err();
+    let kept = files::private::open().await.err();
     let left = Left::take();
     let options = options(&link, left.as_ref());
     let recording = if options.autostart || options.resume {

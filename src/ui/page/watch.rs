@@ -117,7 +117,7 @@ async fn begin_again(runner: WebRunner) {
     while work.as_ref().is_some_and(|work| !work.is_finished()) && clock::since_start() - begun < PATIENCE {
         task::sleep(0.05).await;
     }
-    files::flush().await;
+    files::private::flush().await;
     page::remember(LEFT, left.and_then(|left| serde_json::to_string(&left).ok()).as_deref());
     page::reload();
 }
