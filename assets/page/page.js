@@ -86,6 +86,16 @@ function trapped(error) {
     if (error instanceof WebAssembly.RuntimeError && panel.hidden) problem(...STOPPED);
 }
 
+// Of a device that is lost while nothing waits for it the program hears nothing by itself.
+const request = globalThis.GPUAdapter?.prototype.requestDevice;
+if (request) {
+    GPUAdapter.prototype.requestDevice = async function (...wishes) {
+        const device = await request.apply(this, wishes);
+        device.lost.then(() => dispatchEvent(new Event("artune-lost")));
+        return device;
+    };
+}
+
 window.artune_problem = problem;
 addEventListener("error", ({ error }) => trapped(error));
 addEventListener("unhandledrejection", ({ reason }) => trapped(reason));

@@ -12,7 +12,9 @@ use super::app::{App, Restart};
 use super::job::Job;
 use super::report::Report;
 use crate::config::PARAMS;
-use crate::platform::files::{is_dir, unused_folder, write_atomic};
+use crate::platform::files::{is_dir, unused_folder};
+#[cfg(not(target_family = "wasm"))]
+use crate::platform::files::write_atomic;
 use crate::platform::task::Work;
 use crate::session::{self, DrawSetup, Event, OpenDevice, Opened, Options, Session, State, opening};
 
