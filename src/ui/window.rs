@@ -201,6 +201,11 @@ impl Window {
 pub(super) const STORAGE: &str = "window";
 
 impl eframe::App for Window {
+    #[cfg(target_family = "wasm")]
+    fn as_any_mut(&mut self) -> Option<&mut dyn std::any::Any> {
+        Some(self)
+    }
+
     fn save(&mut self, storage: &mut dyn eframe::Storage) {
         if self.screenshot.is_none() {
             eframe::set_value(storage, STORAGE, &self.app.remember());

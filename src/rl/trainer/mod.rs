@@ -13,6 +13,7 @@ mod score;
 
 use std::collections::BTreeMap;
 
+use burn::module::{ModuleMapper, ModuleVisitor, Param};
 use burn::prelude::*;
 use thiserror::Error;
 
@@ -396,7 +397,29 @@ fn throughput(tokens: f64, seconds: [f64; 4]) -> BTreeMap<String, f64> {
 /// A copy of the prior that records gradients. (Made fresh and filled: weights that were loaded without autodiff
 /// would stay without it.)
 fn autodiff_copy(family: &Family, device: &Device) -> Transformer {
-    family.config.gpt.init(&device.clone().autodiff()).load_record(family.prior.clone().into_record())
+    let mut values = Values(vec![]);
+    family.prior.visit(&mut values);
+    family.config.gpt.init(&device.clone().autodiff()).map(&mut Fill(values.0.into_iter()))
+}
+
+/// The values of every parameter, flat. (A record would hold them on the host, and a page cannot wait for that.)
+struct Values(Vec<Tensor<1>>);
+
+impl ModuleVisitor for Values {
+    fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
+        self.0.push(param.val().flatten(0, D - 1));
+    }
+}
+
+/// Gives parameters these values, in the same order, and lets them learn.
+struct Fill(std::vec::IntoIter<Tensor<1>>);
+
+impl ModuleMapper for Fill {
+    fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
+        let (id, tensor, mapper) = param.consume();
+        let value = self.0.next().map(|value| Tensor::from_inner(value.reshape(tensor.dims())).require_grad());
+        Param::from_mapped_value(id, value.unwrap_or(tensor), mapper)
+    }
 }
 
 fn optimizer(config: &RunConfig) -> AdamW {
