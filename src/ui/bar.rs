@@ -119,7 +119,8 @@ impl Bar {
         let (clock, first) = *self.since.get_or_insert_with(|| (Stopwatch::start(), update));
         self.seconds = match update.saturating_sub(first) {
             0 => step_time.or(self.seconds),
-            updates => Some(clock.seconds() / updates as f64),
+            // Where frames are rarer than updates, several are heard of at once: none takes less than the engine says.
+            updates => Some((clock.seconds() / updates as f64).max(step_time.unwrap_or(0.0))),
         };
     }
 

@@ -58,7 +58,7 @@ impl Empty {
             ui.add_space(ui.available_height() * 0.35);
             match self {
                 Self::Until(what) => {
-                    ui.add(egui::Spinner::new().size(28.0));
+                    theme::spinner(ui, 28.0);
                     ui.label(what);
                 }
                 Self::Because(why) => {

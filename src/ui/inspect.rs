@@ -175,7 +175,7 @@ impl Pane {
                     ui.label(why);
                 }
                 (None, Some(_)) => {
-                    ui.add(egui::Spinner::new().size(28.0));
+                    theme::spinner(ui, 28.0);
                     ui.label(text::inspect::WAITING);
                 }
                 (None, None) => {
@@ -199,7 +199,7 @@ impl Pane {
                 again = ui.small_button(text::inspect::AGAIN).on_hover_text(text::inspect::AGAIN_HELP).clicked();
             }
             if self.waiting.iter().any(|question| question.prefix != seen.question.prefix) {
-                ui.add(egui::Spinner::new().size(14.0));
+                theme::spinner(ui, 14.0);
                 ui.weak(text::inspect::WRITING);
             }
         });

@@ -5,8 +5,8 @@
 //! against green, and nothing is told by colour alone: each has a number in its tooltip.
 
 use eframe::egui::{
-    Color32, Context, CornerRadius, FontDefinitions, FontFamily, FontId, Frame, Margin, Mesh, Painter, Rect, Stroke,
-    Style, TextStyle, Theme, Ui, Visuals, lerp, pos2, vec2,
+    self, Color32, Context, CornerRadius, FontDefinitions, FontFamily, FontId, Frame, Margin, Mesh, Painter, Rect,
+    RichText, Stroke, Style, TextStyle, Theme, Ui, Visuals, lerp, pos2, vec2,
 };
 
 /// Advantage, in standard deviations, at which a frame has its full colour.
@@ -187,6 +187,20 @@ pub fn sequential(share: f64) -> Color32 {
     let (from, to) = (STOPS[below], STOPS[below + 1]);
     let [red, green, blue] = [0, 1, 2].map(|i| (from[i] + (to[i] - from[i]) * (place - below as f32)) as u8);
     Color32::from_rgb(red, green, blue)
+}
+
+/// Stops everything that moves by itself: where the processor draws, each frame takes time from what is computed.
+pub(super) fn calm(ctx: &egui::Context) {
+    ctx.all_styles_mut(|style| style.animation_time = 0.0);
+}
+
+/// Says that something is under way: by a turning circle, unless nothing is to move by itself.
+pub(super) fn spinner(ui: &mut Ui, size: f32) {
+    if ui.style().animation_time > 0.0 {
+        ui.add(egui::Spinner::new().size(size));
+    } else {
+        ui.label(RichText::new("…").size(size));
+    }
 }
 
 #[cfg(test)]

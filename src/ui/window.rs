@@ -11,17 +11,17 @@ use eframe::{egui, egui_wgpu};
 use super::app::{App, Restart};
 use super::job::Job;
 use super::report::Report;
+use super::theme;
 use crate::config::PARAMS;
-use crate::platform::files::{is_dir, unused_folder};
 #[cfg(not(target_family = "wasm"))]
 use crate::platform::files::write_atomic;
+use crate::platform::files::{is_dir, unused_folder};
 use crate::platform::task::Work;
 use crate::session::{self, DrawSetup, Event, OpenDevice, Opened, Options, Session, State, opening};
 
 /// An [`App`] on the screen, fed by a session.
 pub(super) struct Window {
     /// What it is drawn in.
-    #[cfg_attr(not(target_family = "wasm"), expect(dead_code, reason = "only the page is looked at between frames"))]
     pub(super) context: egui::Context,
     pub(super) app: App,
     pub(super) options: Options,
@@ -65,7 +65,7 @@ impl Window {
         session: Option<Session>,
         renderer: Option<egui_wgpu::RenderState>,
     ) -> Self {
-        Self {
+        let window = Self {
             context,
             app,
             options,
@@ -77,7 +77,11 @@ impl Window {
             renderer,
             report: None,
             unwritten: Arc::default(),
+        };
+        if window.draws_in_software() {
+            theme::calm(&window.context);
         }
+        window
     }
 
     /// Starts another engine after a failure: where the last checkpoint was, or from the beginning.
@@ -252,6 +256,7 @@ impl eframe::App for Window {
                     2000
                 }
             }
+            State::Loading if self.draws_in_software() => 500,
             State::Loading | State::Running => 80,
             _ => 300,
         };
