@@ -82,6 +82,7 @@ fn gallery() -> Gallery {
         rgb: (0..32 * 32 * 3).map(|i| ((i / 3 % 32) * 8 + seed * 30 + i % 3 * 50) as u8).collect(),
         rewards: vec![("clip".into(), 0.2), ("loo_fid".into(), 1e-3)],
         advantage: Some((seed as f64 * 0.5 - 1.75, 0.25)),
+        tokens: vec![],
     };
     let group = |name: &str| Group { prompt: name.into(), class: 0, samples: (0..8).map(sample).collect() };
     Gallery {

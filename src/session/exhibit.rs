@@ -103,7 +103,8 @@ fn gallery_of(rollouts: &Rollouts, rewards: &[&str], classes: &[String], group: 
             rewards.iter().zip(scores).map(|(name, score)| (name.to_string(), *score)).collect();
         paid.extend(rollouts.loo_fid.get(i).map(|r| ("loo_fid".to_string(), *r)));
         let rgb = rollouts.pictures.get(i).cloned().unwrap_or_default();
-        Sample { rgb, rewards: paid, advantage: rollouts.advantages.get(i).copied() }
+        let tokens = rollouts.tokens.get(i).cloned().unwrap_or_default();
+        Sample { rgb, rewards: paid, advantage: rollouts.advantages.get(i).copied(), tokens }
     };
     let groups = rollouts.classes.chunks(group).enumerate().map(|(g, members)| Group {
         prompt: class_prompt(&classes[members[0]]),

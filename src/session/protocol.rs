@@ -275,4 +275,7 @@ pub struct Sample {
     pub rewards: Vec<(String, f64)>,
     /// Normalised instance and distribution advantages; `None` until computed.
     pub advantage: Option<(f64, f64)>,
+    /// Its tokens; empty until all are written.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub tokens: Vec<u32>,
 }

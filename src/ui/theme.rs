@@ -190,7 +190,7 @@ pub fn sequential(share: f64) -> Color32 {
 }
 
 /// Stops everything that moves by itself: where the processor draws, each frame takes time from what is computed.
-pub(super) fn calm(ctx: &egui::Context) {
+pub(super) fn calm(ctx: &Context) {
     ctx.all_styles_mut(|style| style.animation_time = 0.0);
 }
 

@@ -4,20 +4,19 @@ use eframe::egui::Context;
 use serde_json::{Map, Value, json};
 
 use super::App;
-use crate::config::PARAMS;
+use crate::config::{PARAMS, Value as Setting};
 use crate::session::State;
 use crate::ui::anchor::{self, Sight};
 
 impl App {
-    /// What the window shows: state, update, device, the newest error, every curve, the settings, how many pictures
-    /// there are, and where (x, y, width, height, in points) what can be pointed at is.
+    /// What the window shows: state, update, device, the newest error, every curve, the settings, the pictures' number and tokens, and where (x, y, width, height, in points) what can be pointed at is.
     pub fn status(&self, ctx: &Context) -> Value {
         let history = self.history();
         let series: Map<String, Value> =
             history.names().map(|name| (name.to_string(), json!(history.series(name)))).collect();
         let config = self.controls.config();
         let settings: Map<String, Value> =
-            PARAMS.iter().filter_map(|p| Some((p.name.to_string(), json!(config.get(p.name)?.to_string())))).collect();
+            PARAMS.iter().filter_map(|p| Some((p.name.to_string(), plain(config.get(p.name)?)))).collect();
         let anchors: Map<String, Value> = anchor::names()
             .filter_map(|name| match anchor::sight(ctx, &name) {
                 Sight::Shown(r) => Some((name, json!([r.min.x, r.min.y, r.width(), r.height()]))),
@@ -25,6 +24,7 @@ impl App {
             })
             .collect();
         let gallery = self.gallery.gallery();
+        let samples = || gallery.groups.iter().flat_map(|group| &group.samples);
         json!({
             "state": match self.bar.state {
                 State::Loading => "loading",
@@ -42,8 +42,19 @@ impl App {
             "anchors": anchors,
             "gallery": {
                 "update": gallery.update,
-                "pictures": gallery.groups.iter().map(|group| group.samples.len()).sum::<usize>(),
+                "pictures": samples().count(),
+                "tokens": samples().map(|sample| &sample.tokens).collect::<Vec<_>>(),
             },
         })
+    }
+}
+
+/// A setting's value as JSON has it.
+fn plain(value: Setting) -> Value {
+    match value {
+        Setting::Float(x) => json!(x),
+        Setting::Int(n) => json!(n),
+        Setting::Bool(on) => json!(on),
+        Setting::Text(text) => json!(text),
     }
 }

@@ -23,7 +23,7 @@ export const browser = { scripts: [keepDevices] };
 
 export async function run({ site, open }) {
     const visit = await open();
-    await visit.visit(started(site, { ...SMALL, updates: UPDATES }));
+    await visit.visit(`${started(site, { ...SMALL, updates: UPDATES })}&device=gpu`);
     const { status } = await visit.until("two updates are made", (s) => s.update >= 2, 150);
     const lost = await visit.page.evaluate(() => {
         const devices = window.devices_kept.splice(0);

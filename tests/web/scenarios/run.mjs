@@ -14,7 +14,7 @@ const FILLED = 0.25;
 
 export async function run({ site, open, out }) {
     const visit = await open();
-    await visit.visit(started(site, { preset: "full", ...SMALL }));
+    await visit.visit(`${started(site, { preset: "full", ...SMALL })}&device=gpu`);
     const first = await visit.until("the first pictures are drawn", (s) => s.gallery?.pictures > 0, 120);
     await visit.longestFrame();
     await visit.until("a second update is made", (s) => s.update >= 2, 120);
