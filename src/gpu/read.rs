@@ -5,6 +5,8 @@ use burn::prelude::*;
 use burn::tensor::Transaction;
 use thiserror::Error;
 
+use crate::platform::task::breathe;
+
 /// The device gave no result: it ran out of memory, was lost, or a kernel failed.
 #[derive(Clone, Debug, Error)]
 #[error("the device failed: {0}")]
@@ -72,5 +74,37 @@ impl ModuleMapper for Replace<'_> {
         let (id, tensor, mapper) = param.consume();
         let value = self.0.next().map(|data| Tensor::from_data(data, &Device::flex())).unwrap_or(tensor);
         Param::from_mapped_value(id, value, mapper)
+    }
+}
+
+/// Lets others have their turn. On a page that goes for the device too, which draws the page besides: what was given to it
+/// is waited for before more is, so that a frame never stands behind a long queue.
+pub async fn rest(device: &Device) {
+    breathe().await;
+    #[cfg(target_family = "wasm")]
+    page::settle(device).await;
+    #[cfg(not(target_family = "wasm"))]
+    let _ = device;
+}
+
+#[cfg(target_family = "wasm")]
+mod page {
+    use std::cell::Cell;
+
+    use burn::prelude::*;
+
+    use crate::platform::clock::Stopwatch;
+
+    /// Seconds of work that may be in the queue: a few frames.
+    const QUEUE: f64 = 0.04;
+
+    pub(super) async fn settle(device: &Device) {
+        thread_local!(static SETTLED: Cell<Option<Stopwatch>> = const { Cell::new(None) });
+        let long = SETTLED.get().is_none_or(|since| since.seconds() > QUEUE);
+        if long && *device != Device::flex() {
+            // What fails here fails again where the result is wanted.
+            let _ = Tensor::<1>::zeros([1], device).into_data_async().await;
+            SETTLED.set(Some(Stopwatch::start()));
+        }
     }
 }

@@ -8,9 +8,9 @@ use burn::prelude::*;
 
 use super::sampling::{SamplingConfig, guide, likeliest};
 use crate::gpu::add_gumbel;
+use crate::gpu::read::rest;
 use crate::model::transformer::{KvCache, Transformer};
 use crate::platform::rng::Key;
-use crate::platform::task::breathe;
 
 /// A batch of token sequences being written.
 pub struct Rollout {
@@ -131,8 +131,9 @@ impl Rollout {
 
     /// Writes all that is missing and returns the tokens `[n, length]`.
     pub async fn finish(mut self, model: &Transformer) -> Tensor<2, Int> {
+        let device = self.classes.device();
         while self.step(model) {
-            breathe().await;
+            rest(&device).await;
         }
         Tensor::cat(self.tokens, 1)
     }

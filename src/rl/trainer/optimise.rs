@@ -10,10 +10,9 @@ use super::{
     Advance, Outcome, Phase, Prepared, Prompts, Scored, Stage, TrainError, Trainer, Valued, finite_mean, purpose,
 };
 use crate::config::RunConfig;
-use crate::gpu::read::{read, read_together};
+use crate::gpu::read::{read, read_together, rest};
 use crate::model::transformer::Transformer;
 use crate::platform::rng::Key;
-use crate::platform::task::breathe;
 use crate::rl::entropy::{AdaptiveEntropy, EntropyController, normalized};
 use crate::rl::gradient;
 use crate::rl::grpo::{self, Level, LossConfig, LossInput, LossType, Normaliser};
@@ -38,7 +37,7 @@ impl Trainer {
             let labels = self.labels(&classes[rows.clone()], &vec![false; rows.len()]);
             let logits = teacher_forced(&self.family.prior, labels, tokens.clone());
             reference.push(grpo::token_log_probs(logits, tokens).0);
-            breathe().await;
+            rest(&self.device).await;
         }
         let old_logp = Tensor::cat(old, 0);
         let both = Transaction::default().register(Tensor::cat(entropies, 0).mean()).register(old_logp.clone());
@@ -114,7 +113,7 @@ impl Trainer {
                 None => part,
             });
             accumulator.accumulate(&self.learner, GradientsParams::from_grads(output.total.backward(), &self.learner));
-            breathe().await;
+            rest(&self.device).await;
         }
         let grads = accumulator.grads();
         let norm = gradient::squared_norm(&self.learner, &grads);

@@ -17,6 +17,7 @@ use super::record::Record;
 use super::room::Refusal;
 use super::studio::Studio;
 use crate::config::{Param, RunConfig};
+use crate::gpu::read::rest;
 use crate::gpu::{Chosen, open};
 use crate::platform::assets;
 use crate::platform::clock::Stopwatch;
@@ -371,6 +372,7 @@ impl Engine {
         let one_by_one = matches!(self.pace, Pace::Step(Span::Image));
         self.studio.trainer.set_together(one_by_one.then_some(1));
         let advance = self.studio.trainer.advance().await?;
+        rest(&self.device).await;
         let Advance { phase, done, .. } = advance;
         self.time.worked = Stopwatch::start();
         if one_by_one && phase == Phase::Generate {

@@ -33,7 +33,7 @@ impl App {
                 State::Finished => "finished",
                 State::Ended => "ended",
             },
-            "update": self.bar.update,
+            "update": self.begun.as_ref().map(|_| self.bar.update),
             "device": self.bar.device,
             "error": self.log.failure.as_ref().map(|failure| &failure.error),
             "recorded": self.recorded.is_some(),

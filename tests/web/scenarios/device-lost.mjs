@@ -33,7 +33,7 @@ export async function run({ site, open }) {
     if (!lost) throw new Error("the page never asked for a device");
     let lowest = status.update;
     const finished = (s) => {
-        lowest = Math.min(lowest, s.update);
+        lowest = Math.min(lowest, s.update ?? lowest);
         return s.state === "finished";
     };
     const { status: last, seconds } = await visit.until("the run is finished", finished, 200);
