@@ -100,8 +100,23 @@ pub async fn open_for_window(device: &str) -> Result<(OpenDevice, Option<DrawSet
     Ok((OpenDevice(chosen), setup))
 }
 
+/// What a graphics device could not do, said outside the canvas, which that device draws.
+#[cfg(target_family = "wasm")]
+fn complain(error: wgpu::Error) {
+    use crate::platform::page::problem;
+    match error {
+        wgpu::Error::OutOfMemory { .. } => problem(
+            "The graphics device is out of memory",
+            "Close other tabs and programs that use it, then try again; or begin with fewer pictures at a time: add \
+             micro_batch=4&prompts=8 to this page's address.",
+        ),
+        error => problem("The graphics device failed", &format!("It says: {error}")),
+    }
+}
+
 /// What a graphics device could not do. A window that is resized while the engine works may fail to take its new size;
 /// it keeps the old one and is asked again with the next frame.
+#[cfg(not(target_family = "wasm"))]
 fn complain(error: wgpu::Error) {
     let text = error.to_string();
     assert!(text.contains("before reconfiguring the Surface"), "the graphics device failed: {text}");

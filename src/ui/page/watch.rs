@@ -70,9 +70,10 @@ pub(super) fn begin(runner: &WebRunner) {
 }
 
 /// What there is to do with every frame.
-pub(in crate::ui) fn frame(window: &Window) {
+pub(in crate::ui) fn frame(window: &mut Window) {
     page::started();
     name_tab(window);
+    files::private::trouble().into_iter().for_each(|why| window.app.observe(Event::Warning(why)));
     // Long enough without a loss: the next one is the first again.
     if clock::since_start() > LOSSES.1 {
         page::remember(LEFT, None);

@@ -13,13 +13,6 @@ pub(in crate::ui) const NOTHING_KEPT: &str = "This browser keeps no run yet: one
 pub(in crate::ui) const NO_FILE: &str = "The browser gave no file.";
 pub(in crate::ui) const NO_WEIGHTS: &str = "The weights of the model could not be loaded";
 
-/// The page cannot keep anything.
-pub(in crate::ui) fn not_kept(why: &str) -> String {
-    format!(
-        "This browser keeps no files for the page ({why}): a run is gone when the tab is closed. File → Export saves."
-    )
-}
-
 /// The device was lost, and the run goes on.
 pub(in crate::ui) fn recovered(update: u64) -> String {
     format!("The graphics device was lost and has been opened again; the run goes on after update {update}.")
