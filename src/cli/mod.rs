@@ -10,6 +10,7 @@ pub mod pretrain;
 pub mod progress;
 pub mod record;
 pub mod sample;
+pub mod statistics;
 mod teach;
 pub mod tune;
 
@@ -102,6 +103,8 @@ enum Verb {
     Devices(devices::Args),
     /// Record a run as the window shows it before it has one of its own.
     Record(record::RecordArgs),
+    /// Compute anew what a run with the networks that ship begins with; always on the CPU.
+    Statistics(statistics::StatisticsArgs),
     /// Time an update, LOO-FID, and pictures on their way to the window.
     Bench(bench::BenchArgs),
 }
@@ -236,6 +239,7 @@ pub fn main() -> Result<()> {
         Some(Verb::Presets(args)) => presets::run(&args),
         Some(Verb::Devices(args)) => devices::run(&args),
         Some(Verb::Record(args)) => record::run(&args),
+        Some(Verb::Statistics(args)) => statistics::run(&args),
         Some(Verb::Bench(args)) => bench::run(&args),
     }
 }

@@ -101,9 +101,12 @@ pub fn save_bytes<M: Module>(module: &M, half: bool, metadata: &[(&str, String)]
     in_order(&store.get_bytes().map_err(|e| WeightsError::Store(e.to_string()))?)
 }
 
-/// The same file with its header's keys in alphabetical order: equal weights then give equal bytes. (The store writes
-/// them in the order of a hash map.)
-fn in_order(bytes: &[u8]) -> Result<Vec<u8>, WeightsError> {
+/// The same file with its header's keys in alphabetical order: equal tensors then give equal bytes. (They are written
+/// in the order of a hash map.)
+///
+/// # Errors
+/// Where `bytes` are no such file.
+pub fn in_order(bytes: &[u8]) -> Result<Vec<u8>, WeightsError> {
     let damaged = || WeightsError::Store("the file just written has no header".into());
     let (length, rest) = bytes.split_first_chunk::<8>().ok_or_else(damaged)?;
     let (header, tensors) = rest.split_at_checked(u64::from_le_bytes(*length) as usize).ok_or_else(damaged)?;

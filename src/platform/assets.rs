@@ -57,6 +57,9 @@ assets! {
     /// The merges of CLIP's byte-pair tokenizer.
     Vocabulary = "bpe_simple_vocab_16e6.txt.gz", 1_356_917,
         "924691ac288e54409236115652ad4aa250f48203de50a9e4722a6ecd48d6804a";
+    /// What a run with these networks and pictures begins with.
+    Statistics = "statistics.safetensors", 1_180_144,
+        "90686d9ba9fa244e85d4b5062a45081528da622e255d12facd840b44cf365a93";
     /// Weights of the evaluation network; only measuring needs them.
     EfficientNet = "efficientnet_lite0_f16.safetensors", 9_409_928,
         "c4117a10d10cf2f3b5a1ed7ae5e966d9939525b09aff571725cea4635cdab3f5";
@@ -75,6 +78,7 @@ pub const STARTUP: &[Asset] = &[
     Asset::Judge,
     Asset::Pictures,
     Asset::Vocabulary,
+    Asset::Statistics,
 ];
 
 impl Asset {

@@ -29,6 +29,7 @@ pub mod room;
 pub mod sheets;
 pub mod slot;
 pub mod space;
+pub mod statistics;
 pub mod studio;
 #[cfg(not(target_family = "wasm"))]
 pub mod tools;

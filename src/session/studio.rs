@@ -14,6 +14,7 @@ use super::origin::Origin;
 use super::protocol::Options;
 use super::record::Record;
 use super::space::Scene;
+use super::statistics;
 use crate::config::{Param, RunConfig};
 use crate::data::grid::rgb_pictures;
 use crate::data::{AugmentConfig, Pictures, Split};
@@ -28,24 +29,19 @@ use crate::pretrain::preference::PreferenceTask;
 use crate::pretrain::tokenizer::{held_out, reconstruction_figures};
 use crate::reward::loo_fid::LooFid;
 use crate::reward::moments::Moments;
-use crate::rl::grpo::token_log_probs;
 use crate::rl::rollout::Rollout;
 use crate::rl::sampling::SamplingConfig;
-use crate::rl::trainer::{Trainer, allowed_classes, decode_levels, rollout_sampling, teacher_forced};
+use crate::rl::trainer::{Trainer, allowed_classes, decode_levels};
 
 /// Share of the names that no training sees.
 pub const HELD_OUT: f64 = 0.1;
-/// Real pictures behind the reference moments of LOO-FID.
-const REFERENCE: usize = 2048;
-/// Samples of the untouched model that start the moving moments and set the entropy target.
-const BOOTSTRAP: usize = 256;
 /// Real pictures that the judge is tried on.
 const CEILING: usize = 512;
 /// Rows per pass.
 const BATCH: usize = 64;
 
 /// Key parts: what random numbers outside an update are for.
-mod purpose {
+pub(super) mod purpose {
     pub const REFERENCE: u64 = u64::MAX;
     pub const BOOTSTRAP: u64 = u64::MAX - 1;
     pub const SAMPLES: u64 = u64::MAX - 2;
@@ -148,11 +144,11 @@ impl Studio {
             origin.check(&saved.origin)?;
         }
         let split = pictures.split(HELD_OUT);
-        let reference = reference_features(&family, &pictures, &split, device).await?;
+        let reference = statistics::reference(&family, &pictures, &split, device).await?;
         // A resumed run brings its own moments and entropy.
         let (bootstrap, entropy) = match &resumed {
             Some(_) => (reference.clone(), f64::NAN),
-            None => bootstrap(&family, &config, device).await?,
+            None => statistics::bootstrap(&family, &config, device).await?,
         };
         let full = config.loo_fid_form == "full";
         let mut loo = LooFid::new(moments(&reference, full)?, moments(&bootstrap, full)?, config.ema_beta)?;
@@ -282,38 +278,4 @@ fn change(config: &mut RunConfig, changes: &[(String, String)]) -> Result<Vec<(S
 
 fn moments(features: &Features, full: bool) -> Result<Moments> {
     Ok(if full { Moments::full(features)? } else { Moments::diagonal(features)? })
-}
-
-/// Features of real pictures: training names, evenly by class, augmented as the prior saw them.
-async fn reference_features(family: &Family, pictures: &Pictures, split: &Split, device: &Device) -> Result<Features> {
-    let groups = pictures.groups(&split.train);
-    let mut values = vec![];
-    for chunk in 0..REFERENCE / BATCH {
-        let mut random = Key::new(0).fold(purpose::REFERENCE).fold(chunk as u64).stream();
-        let batch = pictures.sample_batch(&groups, BATCH, &AugmentConfig::gentle(), &mut random);
-        values.extend(read(family.features.features(batch.images(device))).await?);
-    }
-    let width = values.len() / REFERENCE;
-    Ok(Features::from_f32(REFERENCE, width, &values)?)
-}
-
-/// Features of the untouched model's samples, and its mean token entropy as a share of ln(vocabulary).
-async fn bootstrap(family: &Family, config: &RunConfig, device: &Device) -> Result<(Features, f64)> {
-    let sampling = rollout_sampling(config);
-    let (mut values, mut entropy) = (vec![], 0.0);
-    for chunk in 0..BOOTSTRAP / BATCH {
-        let classes: Vec<usize> = (0..BATCH).map(|i| i % family.config.gpt.num_classes).collect();
-        let key = Key::new(config.seed).fold(purpose::BOOTSTRAP).fold(chunk as u64);
-        let keys = (0..BATCH).map(|i| key.fold(i as u64)).collect();
-        let tokens = Rollout::new(&family.prior, &classes, keys, sampling, device).finish(&family.prior).await;
-        let ids: Vec<i32> = classes.iter().map(|&c| c as i32).collect();
-        let labels = Tensor::from_data(TensorData::new(ids, [BATCH]), device);
-        let (_, h) = token_log_probs(teacher_forced(&family.prior, labels, tokens.clone()), tokens.clone());
-        values.extend(read(family.features.features(decode_levels(family, tokens))).await?);
-        entropy += f64::from(read(h.mean()).await?[0]);
-    }
-    let width = values.len() / BOOTSTRAP;
-    let nats = entropy / (BOOTSTRAP / BATCH) as f64;
-    let share = crate::rl::entropy::normalized(nats, family.config.gpt.vocab_size);
-    Ok((Features::from_f32(BOOTSTRAP, width, &values)?, share))
 }

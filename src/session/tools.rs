@@ -130,6 +130,14 @@ pub fn export(options: &Options, run: &Path, half: bool, path: &Path) -> Result<
     files::write_atomic(path, &bytes).with_context(|| path.display().to_string())
 }
 
+/// What a run with the networks that ship begins with, computed anew, as the file that ships.
+///
+/// # Errors
+/// Where a network or the pictures do not load.
+pub fn statistics() -> Result<Vec<u8>> {
+    pollster::block_on(super::statistics::file())
+}
+
 /// One timed job.
 #[derive(Clone, Debug, Serialize)]
 pub struct Timing {
