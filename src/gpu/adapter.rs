@@ -7,7 +7,9 @@ use std::sync::OnceLock;
 use burn::prelude::DeviceKind;
 use burn::tensor::wgpu::WgpuBackend;
 use serde::Serialize;
-use wgpu::{Backend, DeviceType, Instance};
+#[cfg(not(target_family = "wasm"))]
+use wgpu::Instance;
+use wgpu::{Backend, DeviceType};
 
 /// What an adapter is made of. The order is that of preference.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
@@ -66,7 +68,8 @@ pub struct AdapterInfo {
     pub limits: AdapterLimits,
     /// Names of the optional wgpu features it has.
     pub features: Vec<String>,
-    /// How burn selects it; `None` for one that burn has no selector for.
+    /// How burn selects it; `None` for one that burn has no selector for, and on a page, which has no choice.
+    #[cfg_attr(target_family = "wasm", expect(dead_code))]
     #[serde(skip)]
     pub(super) selector: Option<(WgpuBackend, DeviceKind)>,
 }
@@ -78,6 +81,7 @@ impl AdapterInfo {
     }
 
     /// Whether a user who writes `wanted` (in lower case) can mean this adapter.
+    #[cfg(not(target_family = "wasm"))]
     pub(super) fn answers_to(&self, wanted: &str) -> bool {
         // Mesa's Vulkan rasteriser is known as lavapipe but calls itself llvmpipe.
         let alias = if self.name.starts_with("llvmpipe") { "lavapipe" } else { "" };
@@ -85,20 +89,17 @@ impl AdapterInfo {
     }
 }
 
-/// An adapter as probed, with the instance it lives in.
+/// An adapter as probed, with the instance it lives in. (A page is offered one adapter, and only when it asks: nothing can
+/// be listed there.)
+#[cfg(not(target_family = "wasm"))]
 pub(super) struct Probed {
     pub info: AdapterInfo,
     pub adapter: wgpu::Adapter,
     pub instance: Instance,
 }
 
-/// A page is offered one adapter at a time, and only when it asks: nothing can be listed.
-#[cfg(target_family = "wasm")]
-pub(super) fn probed() -> &'static [Probed] {
-    &[]
-}
-
 /// All adapters, GPUs and software rasterisers, probed once per process. Empty where there is no driver at all.
+#[cfg(not(target_family = "wasm"))]
 pub fn adapters() -> Vec<AdapterInfo> {
     probed().iter().map(|p| p.info.clone()).collect()
 }

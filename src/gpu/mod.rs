@@ -10,7 +10,9 @@ mod page;
 pub mod read;
 pub mod texture;
 
-pub use adapter::{AdapterInfo, AdapterKind, AdapterLimits, adapters};
+#[cfg(not(target_family = "wasm"))]
+pub use adapter::adapters;
+pub use adapter::{AdapterInfo, AdapterKind, AdapterLimits};
 #[cfg(not(target_family = "wasm"))]
 pub use choose::{choose, choose_for_window, describe, open};
 pub use device::{Chosen, DeviceError};

@@ -18,10 +18,10 @@ use crate::session::{self, DrawSetup, Options};
 #[derive(Debug, thiserror::Error)]
 pub enum WindowError {
     /// Nothing to draw on.
-    #[error("{}", text::NO_DISPLAY)]
+    #[error("{}", text::desktop::NO_DISPLAY)]
     NoDisplay,
     /// The system refused a window.
-    #[error("{}\n\n{why}", text::NO_WINDOW)]
+    #[error("{}\n\n{why}", text::desktop::NO_WINDOW)]
     Refused {
         /// The system's own words.
         why: String,
@@ -113,7 +113,7 @@ fn native_options(setup: Option<&DrawSetup>, size: Option<[f32; 2]>) -> eframe::
         // A size that was asked for counts more than the one of the last time.
         persist_window: size.is_none(),
         viewport: egui::ViewportBuilder::default()
-            .with_title(text::TITLE)
+            .with_title(text::desktop::TITLE)
             .with_app_id("artune")
             .with_inner_size(size.unwrap_or([1280.0, 800.0]))
             .with_min_inner_size([880.0, 600.0]),

@@ -1,5 +1,8 @@
 //! Measured figures of the window itself, for comparing two versions of it: `--report FILE` writes them when it closes.
 
+// A page writes no report about itself.
+#![cfg_attr(target_family = "wasm", allow(dead_code))]
+
 use serde_json::{Value, json};
 
 use super::frames::{Frames, Pulse};

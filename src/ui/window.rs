@@ -1,5 +1,8 @@
 //! An [`App`] tied to a [`Session`] and to the screen, be that a window or a page.
 
+// A page takes no picture of itself, and is never closed in an orderly way.
+#![cfg_attr(target_family = "wasm", allow(dead_code))]
+
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::Poll;

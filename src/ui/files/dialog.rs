@@ -23,7 +23,7 @@ const OPENED: [&str; 3] = ["safetensors", "toml", "jsonl"];
 mod here {
     use super::*;
     use crate::platform::clock::Stopwatch;
-    use crate::ui::text::files as text;
+    use crate::ui::text::desktop as text;
 
     /// Nobody chooses or cancels sooner than this, in seconds: the system has no dialog.
     const SOONEST: f64 = 0.4;

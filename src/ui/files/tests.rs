@@ -20,8 +20,9 @@ struct Stage {
 
 /// A window with the menu, whose dialogs choose what `choose` says.
 fn open(choose: impl Fn(&Ask) -> Option<PathBuf> + 'static) -> Harness<'static, Stage> {
-    let choose: Chooser =
-        Box::new(move |ask| Box::pin(std::future::ready(choose(ask).map(Some).ok_or(text::NO_DIALOG.into()))));
+    let choose: Chooser = Box::new(move |ask| {
+        Box::pin(std::future::ready(choose(ask).map(Some).ok_or(super::super::text::desktop::NO_DIALOG.into())))
+    });
     let stage = Stage {
         menu: Menu { choose, ..Menu::default() },
         gallery: Gallery::default(),
@@ -143,7 +144,9 @@ fn opening_recognises_what_was_chosen_and_comparing_reads_it() {
 fn a_system_without_a_dialog_is_told() {
     let mut window = open(|_| None);
     press(&mut window, &[text::FILE, text::OPEN_FILE]);
-    assert!(matches!(wishes(&mut window).as_slice(), [FileWish::Complain(line)] if line == text::NO_DIALOG));
+    assert!(
+        matches!(wishes(&mut window).as_slice(), [FileWish::Complain(line)] if line == super::super::text::desktop::NO_DIALOG)
+    );
 }
 
 #[test]

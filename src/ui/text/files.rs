@@ -49,8 +49,6 @@ pub(in crate::ui) const NO_SHEETS: &str = "An animation needs two sheets of samp
     and one every `sample_every` updates.";
 pub(in crate::ui) const NOT_READY: &str = "The engine takes no commands now.";
 pub(in crate::ui) const ASKING: &str = "A file dialog is open already, or what it chose is being worked on.";
-pub(in crate::ui) const NO_DIALOG: &str = "No file was chosen. Where no dialog appears, this system has none to offer: \
-    files can be opened by dropping them on the window.";
 pub(in crate::ui) const LOOKING: &str = "Looking at it…";
 pub(in crate::ui) const DROP: &str = "Drop to open";
 pub(in crate::ui) const DROP_COMPARE: &str = "Drop to compare";

@@ -3,6 +3,8 @@
 pub(super) mod charts;
 pub(super) mod compare;
 pub(super) mod curves;
+#[cfg(not(target_family = "wasm"))]
+pub(super) mod desktop;
 pub(super) mod diagnosis;
 pub(super) mod files;
 pub(super) mod inspect;
@@ -18,16 +20,8 @@ use super::desk::Place;
 use crate::session::{Phase, Span, State};
 
 pub(super) const NAME: &str = "Artune";
-pub(super) const TITLE: &str = "Artune: tune an image model, live";
 pub(super) const TAGLINE: &str = "An image model writes pictures token by token. Artune scores them and tunes the model \
     with policy gradients, here, while you watch.";
-
-pub(super) const NO_DISPLAY: &str = "Artune tunes autoregressive image models with reinforcement learning, live. Without \
-    arguments it opens a window, and this machine has no display for one (neither DISPLAY nor WAYLAND_DISPLAY is \
-    set).\n\nThe same work runs without a window:\n    artune tune --preset full\n    artune --help";
-pub(super) const NO_WINDOW: &str = "Artune tunes autoregressive image models with reinforcement learning, live. Without \
-    arguments it opens a window, and the system did not give it one.\n\nThe same work runs without a window:\n    \
-    artune tune --preset full\n    artune --help";
 
 pub(super) const RUN: &str = "Run";
 pub(super) const RUN_HELP: &str = "Update after update until you pause. Key: Space.";
