@@ -96,6 +96,9 @@ if (request) {
     };
 }
 
+// Another link in the same tab is another run.
+addEventListener("hashchange", () => location.reload());
+
 window.artune_problem = problem;
 addEventListener("error", ({ error }) => trapped(error));
 addEventListener("unhandledrejection", ({ reason }) => trapped(reason));

@@ -14,7 +14,7 @@ pub struct RecordArgs {
     #[command(flatten)]
     run: RunArgs,
     /// File to write.
-    #[arg(long, default_value = "assets/demo.json.gz")]
+    #[arg(long, default_value = "assets/demo.json.gzip")]
     out: PathBuf,
 }
 

@@ -1,12 +1,13 @@
 //! A teacher's link or lesson on the command line.
 
-use std::fs::File;
 use std::io::Read;
+use std::path::Path;
 
 use anyhow::{Context, Result, bail};
 
 use crate::config::lesson::LONGEST;
 use crate::config::{Lesson, Link};
+use crate::platform::files;
 
 /// What a link and a lesson (a file, or the name of one that ships) begin together; nothing where neither is given.
 ///
@@ -28,10 +29,11 @@ fn open(source: &str) -> Result<Lesson> {
     if source.starts_with("http:") || source.starts_with("https:") {
         bail!("{source} is on the web, where the page opens it; save the file, and give its path to --lesson");
     }
-    let mut text = String::new();
+    let mut bytes = vec![];
     // A byte more than there may be, so that a longer file is told from one that fits.
-    let read = File::open(source).and_then(|file| file.take(LONGEST as u64 + 1).read_to_string(&mut text));
+    let read = files::open(Path::new(source)).and_then(|file| file.take(LONGEST as u64 + 1).read_to_end(&mut bytes));
     read.with_context(|| source.to_string())?;
+    let text = String::from_utf8_lossy(&bytes);
     Lesson::parse(&text).with_context(|| source.to_string())
 }
 

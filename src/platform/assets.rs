@@ -55,7 +55,7 @@ assets! {
     Pictures = "emoji16.webp", 3_356_202,
         "253075509e2242c8975a91a5452b33f65d11c2caa97db9e321dec17fda9abbb6";
     /// The merges of CLIP's byte-pair tokenizer.
-    Vocabulary = "bpe_simple_vocab_16e6.txt.gz", 1_356_917,
+    Vocabulary = "bpe_simple_vocab_16e6.txt.gzip", 1_356_917,
         "924691ac288e54409236115652ad4aa250f48203de50a9e4722a6ecd48d6804a";
     /// What a run with these networks and pictures begins with.
     Statistics = "statistics.safetensors", 1_180_144,
@@ -64,7 +64,7 @@ assets! {
     EfficientNet = "efficientnet_lite0_f16.safetensors", 9_409_928,
         "c4117a10d10cf2f3b5a1ed7ae5e966d9939525b09aff571725cea4635cdab3f5";
     /// The recorded run that is shown before there is another.
-    Recording = "demo.json.gz", 483_659,
+    Recording = "demo.json.gzip", 483_659,
         "f1ee093ebae6ba84314f95adb7aa3cbe1f0d0e6b3cab6280b8b72e3bccbe8ad7";
 }
 

@@ -106,8 +106,12 @@ pub fn download(name: &str, bytes: &[u8]) -> Result<(), String> {
 }
 
 /// Lets the user choose a file, and keeps it; where it is kept, or `None` where nothing was chosen.
-pub async fn upload(extensions: &[&str]) -> Option<PathBuf> {
-    let input: HtmlInputElement = document()?.create_element("input").ok()?.dyn_into().ok()?;
+///
+/// # Errors
+/// As [`keep`].
+pub async fn upload(extensions: &[&str]) -> Result<Option<PathBuf>, String> {
+    let input = document().and_then(|document| document.create_element("input").ok()?.dyn_into().ok());
+    let Some(input): Option<HtmlInputElement> = input else { return Ok(None) };
     input.set_type("file");
     input.set_accept(&extensions.iter().map(|extension| format!(".{extension}")).collect::<Vec<_>>().join(","));
     let chosen = Promise::new(&mut |resolve: Function, _| {
@@ -115,8 +119,16 @@ pub async fn upload(extensions: &[&str]) -> Option<PathBuf> {
         let _ = input.add_event_listener_with_callback("cancel", &resolve);
     });
     input.click();
-    JsFuture::from(chosen).await.ok()?;
-    keep(input.files()?.get(0)?).await.ok()
+    JsFuture::from(chosen).await.map_err(|error| words(&error))?;
+    match input.files().and_then(|files| files.get(0)) {
+        Some(file) => keep(file).await.map(Some),
+        None => Ok(None),
+    }
+}
+
+/// Forgets the files that a user gave to the page at an earlier visit.
+pub fn forget_uploads() {
+    let _ = files::remove_dir_all(Path::new(UPLOADS));
 }
 
 /// Keeps a file that the user gave; where it is kept.

@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use burn::module::{ModuleMapper, Param, ParamId};
+use burn::module::{ModuleMapper, ModuleVisitor, Param, ParamId};
 use burn::optim::GradientsParams;
 use burn::prelude::*;
 use burn::tensor::Transaction;
@@ -14,6 +14,9 @@ use crate::gpu::read::{ReadError, read_all};
 
 /// Under which name a saved state has its step counts.
 const STEPS: &str = "steps";
+
+/// Nobody makes so many steps.
+const MOST_STEPS: i32 = 1 << 30;
 
 /// Moving averages of one parameter's gradient and of its square, flat.
 #[derive(Clone)]
@@ -92,35 +95,50 @@ impl AdamW {
         views.and_then(|views| serialize(views, Some(metadata))).map_err(|error| ReadError(error.to_string()))
     }
 
-    /// Goes on from a saved state, on `device`.
+    /// Goes on from a saved state of `module`'s parameters, on `device`.
     ///
     /// # Errors
     /// A sentence, where the bytes are no such state.
-    pub fn load(&mut self, bytes: &[u8], device: &Device) -> Result<(), String> {
+    pub fn load<M: Module>(&mut self, bytes: &[u8], module: &M, device: &Device) -> Result<(), String> {
+        let mut sizes = Sizes(BTreeMap::new());
+        module.visit(&mut sizes);
         let (_, header) = SafeTensors::read_metadata(bytes).map_err(|error| error.to_string())?;
         let file = SafeTensors::deserialize(bytes).map_err(|error| error.to_string())?;
         let steps =
             header.metadata().as_ref().and_then(|metadata| metadata.get(STEPS)).ok_or("it has no step counts")?;
-        let moments = |name: &str| -> Result<Tensor<1>, String> {
+        let moments = |name: &str, size: usize| -> Result<Tensor<1>, String> {
             let view = file.tensor(name).map_err(|error| error.to_string())?;
             if view.dtype() != Dtype::F32 {
                 return Err(format!("{name} is not of 32-bit numbers"));
             }
             let values: Vec<f32> =
                 view.data().chunks_exact(4).map(|b| f32::from_le_bytes([b[0], b[1], b[2], b[3]])).collect();
-            let count = values.len();
-            Ok(Tensor::from_data(TensorData::new(values, [count]), device))
+            if values.len() != size {
+                return Err(format!("{name} has {} numbers, and its parameter {size}", values.len()));
+            }
+            Ok(Tensor::from_data(TensorData::new(values, [size]), device))
         };
         let mut all = BTreeMap::new();
         for line in steps.lines() {
             let pair =
                 line.split_once(' ').and_then(|(id, steps)| Some((id.parse::<u64>().ok()?, steps.parse().ok()?)));
+            let pair = pair.filter(|(_, steps)| (1..MOST_STEPS).contains(steps));
             let (id, steps) = pair.ok_or_else(|| format!("{line:?} is no step count"))?;
-            let (first, second) = (moments(&format!("{id}.first"))?, moments(&format!("{id}.second"))?);
+            let size = sizes.0.get(&ParamId::from(id)).ok_or_else(|| format!("there is no parameter {id}"))?;
+            let (first, second) = (moments(&format!("{id}.first"), *size)?, moments(&format!("{id}.second"), *size)?);
             all.insert(ParamId::from(id), Moments { steps, first, second });
         }
         self.moments = all;
         Ok(())
+    }
+}
+
+/// How many numbers each parameter has.
+struct Sizes(BTreeMap<ParamId, usize>);
+
+impl ModuleVisitor for Sizes {
+    fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
+        self.0.insert(param.id, param.val().shape().num_elements());
     }
 }
 
@@ -191,11 +209,14 @@ mod tests {
         }
         let saved = pollster::block_on(optimizer.save()).expect("saved");
         let mut again = AdamW::new(0.9, 0.999, 1e-8, 0.01);
-        again.load(&saved, &Device::flex()).expect("loaded");
+        again.load(&saved, &linear, &Device::flex()).expect("loaded");
         let [one, two] = [&mut optimizer, &mut again].map(|o| o.step(0.01, linear.clone(), grads(&linear, 3)));
         assert_eq!(values(&one), values(&two));
         for cut in 0..saved.len() {
-            assert!(again.load(&saved[..cut], &Device::flex()).is_err(), "cut at {cut}");
+            assert!(again.load(&saved[..cut], &linear, &Device::flex()).is_err(), "cut at {cut}");
         }
+        let other = LinearConfig::new(3, 2).init(&Device::flex().autodiff());
+        let refused = again.load(&saved, &other, &Device::flex()).unwrap_err();
+        assert!(refused.contains("there is no parameter"), "{refused}");
     }
 }

@@ -46,6 +46,11 @@ impl Session {
         }
     }
 
+    /// Whether the engine computes with a graphics device that a window may draw with.
+    pub fn computes_with_a_device(&self) -> bool {
+        self.computes_with.is_some()
+    }
+
     /// The events since the last call, without waiting.
     pub fn poll(&self) -> Vec<Event> {
         self.events.try_iter().collect()
@@ -83,6 +88,9 @@ pub fn start(options: Options) -> Session {
     spawn(options, None)
 }
 
+/// A device on which an engine can be started, and what draws the window, where we know.
+pub type Opening = (OpenDevice, Option<DrawSetup>);
+
 /// A device for both computing and drawing, on which an engine can be started.
 pub struct OpenDevice(Chosen);
 
@@ -91,7 +99,7 @@ pub struct OpenDevice(Chosen);
 ///
 /// # Errors
 /// Where the named device does not exist.
-pub async fn open_for_window(device: &str) -> Result<(OpenDevice, Option<DrawSetup>)> {
+pub async fn open_for_window(device: &str) -> Result<Opening> {
     let mut chosen = open(device, true).await?;
     let setup = chosen.setup.take();
     if let Some(setup) = &setup {

@@ -20,11 +20,13 @@ pub fn all(runs: &Path) -> Vec<PathBuf> {
     saved.into_iter().map(|(_, folder)| folder).collect()
 }
 
-/// Removes every folder in `runs` but the `keep` that were saved last.
-pub fn prune(runs: &Path, keep: usize) {
-    let kept: Vec<PathBuf> = all(runs).into_iter().take(keep).collect();
+/// Removes everything in `runs` but the folder in use and the `keep` others that were saved last.
+pub fn prune(runs: &Path, in_use: Option<&Path>, keep: usize) {
+    let is_used = |path: &Path| Some(path) == in_use;
+    let kept: Vec<PathBuf> = all(runs).into_iter().filter(|folder| !is_used(folder)).take(keep).collect();
     let Ok(entries) = files::list(runs) else { return };
-    for entry in entries.filter_map(Result::ok).filter(|entry| !kept.contains(&entry.path)) {
+    let others = entries.filter_map(Result::ok).filter(|entry| !is_used(&entry.path) && !kept.contains(&entry.path));
+    for entry in others {
         let _ =
             if entry.metadata.is_dir { files::remove_dir_all(&entry.path) } else { files::remove_file(&entry.path) };
     }
@@ -36,7 +38,7 @@ mod tests {
     use crate::platform::files::write_atomic;
 
     #[test]
-    fn the_runs_saved_last_are_kept_and_whatever_else_lies_there_goes() {
+    fn the_run_in_use_and_those_saved_last_are_kept_and_whatever_else_lies_there_goes() {
         let dir = tempfile::tempdir().expect("a folder");
         let run = |name: &str| {
             // Only the name of a checkpoint is looked at, not what is in it.
@@ -49,9 +51,9 @@ mod tests {
             folders.iter().map(|f| f.file_name().unwrap_or_default().to_string_lossy().into_owned()).collect()
         };
         assert_eq!(names(all(dir.path())), ["page-2", "page-3", "page"]);
-        prune(dir.path(), 2);
+        prune(dir.path(), Some(&dir.path().join("page-4")), 2);
         let left = files::list(dir.path()).expect("listed").count();
-        assert_eq!((names(all(dir.path())), left), (vec!["page-2".to_string(), "page-3".into()], 2));
+        assert_eq!((names(all(dir.path())), left), (vec!["page-2".to_string(), "page-3".into()], 3));
         assert!(all(&dir.path().join("nothing")).is_empty());
     }
 }

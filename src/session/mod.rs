@@ -39,7 +39,7 @@ mod worker;
 pub use crate::gpu::texture::{Atlas, AtlasLayout};
 pub use exhibit::Exhibit;
 pub use forecast::Forecast;
-pub use handle::{DrawSetup, OpenDevice, Session, open_for_window, start, start_for_window};
+pub use handle::{DrawSetup, OpenDevice, Opening, Session, open_for_window, start, start_for_window};
 pub use history::History;
 pub use inspect::{Inspection, Question, Version};
 pub use machine::Machine;

@@ -25,6 +25,8 @@ pub(super) struct Bar {
     seconds: Option<f64>,
     /// A clock started when this update was complete, since which nothing has changed the speed.
     since: Option<(Stopwatch, u64)>,
+    /// Seconds that the engine says it took for the updates since then.
+    worked: f64,
     /// Bytes that have arrived of what the engine needs, and in all.
     pub(super) fetching: Option<(u64, u64)>,
     /// The run has failed: there is nobody to command.
@@ -58,6 +60,7 @@ impl Default for Bar {
             fetching: None,
             seconds: None,
             since: None,
+            worked: 0.0,
             failed: false,
             evaluating: false,
             pausing: false,
@@ -116,11 +119,15 @@ impl Bar {
     /// updates have been timed it is the engine's own `step_time`.
     pub(super) fn completed(&mut self, update: u64, step_time: Option<f64>) {
         self.update = update;
+        if self.since.is_none() {
+            self.worked = -step_time.unwrap_or(0.0); // what the clock began after
+        }
+        self.worked += step_time.unwrap_or(0.0);
         let (clock, first) = *self.since.get_or_insert_with(|| (Stopwatch::start(), update));
         self.seconds = match update.saturating_sub(first) {
             0 => step_time.or(self.seconds),
-            // Where frames are rarer than updates, several are heard of at once: none takes less than the engine says.
-            updates => Some((clock.seconds() / updates as f64).max(step_time.unwrap_or(0.0))),
+            // Where frames are rarer than updates, several are heard of at once: they did not take less than they say.
+            updates => Some(clock.seconds().max(self.worked) / updates as f64),
         };
     }
 

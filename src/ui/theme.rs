@@ -5,8 +5,8 @@
 //! against green, and nothing is told by colour alone: each has a number in its tooltip.
 
 use eframe::egui::{
-    self, Color32, Context, CornerRadius, FontDefinitions, FontFamily, FontId, Frame, Margin, Mesh, Painter, Rect,
-    RichText, Stroke, Style, TextStyle, Theme, Ui, Visuals, lerp, pos2, vec2,
+    Align2, Color32, Context, CornerRadius, FontDefinitions, FontFamily, FontId, Frame, Margin, Mesh, Painter, Rect,
+    RichText, Spinner, Stroke, Style, TextStyle, Theme, Ui, Visuals, lerp, pos2, vec2,
 };
 
 /// Advantage, in standard deviations, at which a frame has its full colour.
@@ -194,10 +194,20 @@ pub(super) fn calm(ctx: &Context) {
     ctx.all_styles_mut(|style| style.animation_time = 0.0);
 }
 
+/// As [`spinner`], painted in `rect`.
+pub(super) fn spinner_in(ui: &Ui, rect: Rect) {
+    if ui.style().animation_time > 0.0 {
+        Spinner::new().paint_at(ui, rect);
+    } else {
+        let (font, colour) = (FontId::proportional(rect.height()), ui.visuals().weak_text_color());
+        ui.painter().text(rect.center(), Align2::CENTER_CENTER, "…", font, colour);
+    }
+}
+
 /// Says that something is under way: by a turning circle, unless nothing is to move by itself.
 pub(super) fn spinner(ui: &mut Ui, size: f32) {
     if ui.style().animation_time > 0.0 {
-        ui.add(egui::Spinner::new().size(size));
+        ui.add(Spinner::new().size(size));
     } else {
         ui.label(RichText::new("…").size(size));
     }

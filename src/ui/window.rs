@@ -20,7 +20,7 @@ use crate::config::PARAMS;
 use crate::platform::files::write_atomic;
 use crate::platform::files::{is_dir, unused_folder};
 use crate::platform::task::Work;
-use crate::session::{self, DrawSetup, Event, OpenDevice, Opened, Options, Session, State, opening};
+use crate::session::{self, Event, Opened, Opening, Options, Session, State, opening};
 
 /// An [`App`] on the screen, fed by a session.
 pub(super) struct Window {
@@ -30,7 +30,7 @@ pub(super) struct Window {
     pub(super) options: Options,
     pub(super) session: Option<Session>,
     /// A device that is being opened for another engine.
-    pub(super) opening: Option<Job<Result<(OpenDevice, Option<DrawSetup>)>>>,
+    pub(super) opening: Option<Job<Result<Opening>>>,
     /// A session that saves and ends, and what is to be opened then.
     pub(super) ending: Option<(Option<Work>, Opened)>,
     /// The options before something was opened, in case that does not come up.

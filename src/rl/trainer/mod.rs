@@ -341,7 +341,7 @@ impl Trainer {
         let learner = autodiff_copy(&self.family, &self.device).try_load_record(record).map_err(|e| wrong(&e))?;
         // The record carries the parameters' ids, by which the optimiser's moments are found: the policy comes first.
         self.optimizer = optimizer(&self.config);
-        self.optimizer.load(&state.optimizer, &self.device).map_err(TrainError::State)?;
+        self.optimizer.load(&state.optimizer, &learner, &self.device).map_err(TrainError::State)?;
         self.acting = learner.valid();
         self.learner = learner;
         self.loo.set_ema(state.moments)?;

@@ -6,11 +6,13 @@ use serde_json::json;
 use super::super::checkpoint::{self, Saved};
 use super::super::evaluate::Request;
 use super::super::inspect::Question;
+use super::super::keyframes::Moment;
 use super::super::protocol::{Event, Metrics};
 use super::super::record::Record;
 use super::super::sheets::Sheet;
 use super::super::studio::Studio;
 use super::{Engine, Pace};
+use crate::platform::assets::AssetError;
 use crate::rl::sampling::SamplingConfig;
 use crate::rl::trainer::Outcome;
 
@@ -99,7 +101,14 @@ impl Engine {
         if self.options.watched {
             self.say(Event::Notice(format!("measuring {} samples…", request.samples)));
         }
-        let evaluation = self.studio.evaluate(&request).await?;
+        let evaluation = match self.studio.evaluate(&request).await {
+            // A page has to fetch the network for it: the run goes on without.
+            Err(error) if error.downcast_ref::<AssetError>().is_some() => {
+                self.say(Event::Warning(format!("nothing was measured: {error:#}")));
+                return Ok(());
+            }
+            measured => measured?,
+        };
         if let Some(record) = &self.record {
             record.line(update, &evaluation.metrics, Some(&evaluation.protocol))?;
         }
@@ -147,19 +156,27 @@ impl Engine {
         Ok(())
     }
 
-    /// Writes the newest keyframe to the run folder, if it is newer than what lies there: the device may be gone, but
-    /// this is in memory.
+    /// Writes the newest keyframe to the run folder, with the knobs as they were turned since, if it is newer than what
+    /// lies there: the device may be gone, but this is in memory. A run in which nothing was made is not kept, as in
+    /// [`Self::close`].
     pub(super) fn rescue(&mut self) {
         let Some(record) = &self.record else { return };
         let (folder, seconds) = (Record::checkpoints(record.folder()), self.seconds());
         let written = checkpoint::available(&folder).last().map(|(update, _)| *update);
-        let newest = self.time.keyframes.updates().last().copied();
-        let Some(moment) = newest.filter(|newest| written < Some(*newest)).and_then(|n| self.time.keyframes.before(n))
+        let Some(newest) = self.time.keyframes.updates().last().copied().filter(|newest| written < Some(*newest))
         else {
             return;
         };
+        let Some(Moment { mut config, state, .. }) = self.time.keyframes.before(newest) else { return };
+        if newest == self.opened_at && !self.options.resume {
+            return;
+        }
+        for turn in self.time.keyframes.turns(newest) {
+            // It was taken when it was turned.
+            let _ = config.set(&turn.name, &turn.value);
+        }
         let origin = self.studio.origin.clone();
-        match checkpoint::save(&folder, Saved { config: moment.config, origin, seconds, state: moment.state }) {
+        match checkpoint::save(&folder, Saved { config, origin, seconds, state }) {
             Ok(path) => self.say(Event::Saved { path }),
             Err(error) => self.say(Event::Warning(format!("the last update could not be saved: {error:#}"))),
         }

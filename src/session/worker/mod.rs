@@ -180,8 +180,8 @@ impl Engine {
         });
     }
 
-    /// Serves commands and works until told to quit. Where that fails, the last update that was kept in memory goes to
-    /// the run folder.
+    /// Serves commands and works until told to quit. Where that ends with an error (the device is lost, say), the
+    /// last update that was kept in memory goes to the run folder.
     pub(super) async fn serve(&mut self) -> Result<()> {
         let served = self.serve_until_told().await;
         if served.is_err() {

@@ -69,7 +69,6 @@ mod here {
 mod here {
     use super::*;
     use crate::platform::{files, page};
-    use crate::session::kept;
     use crate::ui::text::page as text;
 
     /// Where files are made before they are offered as a download.
@@ -79,11 +78,10 @@ mod here {
     /// is made here and then offered as a download.
     pub(in super::super) fn ask(ask: &Ask) -> Answer {
         match ask {
-            Ask::Folder => Box::pin(async {
-                let last = kept::all(Path::new(crate::ui::page::RUNS)).into_iter().next();
-                last.map(Some).ok_or_else(|| text::NOTHING_KEPT.to_string())
-            }),
-            Ask::File => Box::pin(async { Ok(page::upload(&OPENED).await) }),
+            Ask::Folder => {
+                Box::pin(async { crate::ui::page::last_run().map(Some).ok_or_else(|| text::NOTHING_KEPT.to_string()) })
+            }
+            Ask::File => Box::pin(async { page::upload(&OPENED).await }),
             Ask::Save { name, extension } => {
                 let path = Path::new(DOWNLOADS).join(format!("{name}.{extension}"));
                 Box::pin(async move { Ok(Some(path)) })

@@ -192,7 +192,7 @@ impl Compare {
                     ui.painter().rect_filled(part, 0.0, ui.visuals().widgets.inactive.weak_bg_fill);
                     if part.width() > 40.0 && self.why_missing(self.sides[index]).is_none() {
                         let spinner = Rect::from_center_size(part.center(), Vec2::splat(22.0));
-                        egui::Spinner::new().paint_at(ui, spinner);
+                        theme::spinner_in(ui, spinner);
                     }
                 }
             }

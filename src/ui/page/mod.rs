@@ -9,7 +9,7 @@ use std::path::Path;
 use anyhow::{Context, Result};
 use eframe::{WebOptions, WebRunner, egui_wgpu};
 
-pub(super) use watch::{frame, observe};
+pub(super) use watch::{frame, last_run, observe};
 
 use super::app::App;
 use super::window::{STORAGE, Window};
@@ -22,8 +22,8 @@ use crate::session::recording::Recording;
 use crate::session::{self, DrawSetup, Options, kept};
 use watch::Left;
 
-/// Where the browser keeps runs, and how many of them.
-pub(super) const RUNS: &str = "runs";
+/// Where the browser keeps runs, and how many of them besides the one at hand.
+const RUNS: &str = "runs";
 const KEPT: usize = 2;
 
 /// Begins the page, and returns at once.
@@ -46,6 +46,7 @@ async fn open() -> Result<()> {
     page::starting(text::page::OPENING, None);
     // Without storage of its own the page works all the same, and says so: nothing outlives it.
     let _ = files::private::open().await;
+    page::forget_uploads();
     let left = Left::take();
     let options = options(&link, left.as_ref());
     let recording = if options.autostart || options.resume {
@@ -72,8 +73,9 @@ async fn open() -> Result<()> {
         recording.into_iter().for_each(|recording| app.play(recording));
         app.teach(&link, lesson);
         app.lives_at(address);
-        if let Some(left) = left {
-            app.observe(session::Event::Warning(text::page::recovered(left.update)));
+        if left.is_some() {
+            let said = if options.resume { text::page::RECOVERED } else { text::page::BEGUN_AGAIN };
+            app.observe(session::Event::Warning(said.into()));
         }
         Ok(Box::new(Window::new(context.egui_ctx.clone(), app, options, Some(session), renderer)))
     });
@@ -98,15 +100,15 @@ async fn asked(address: &str) -> Result<(Link, Option<Lesson>)> {
 
 /// What the run is to be: the link's, in a new folder that the browser keeps, or the one that lost its device.
 fn options(link: &Link, left: Option<&Left>) -> Options {
-    kept::prune(Path::new(RUNS), KEPT);
-    let begun = left.map(|left| &left.folder).filter(|folder| kept::all(Path::new(RUNS)).contains(folder));
+    let kept = kept::all(Path::new(RUNS));
+    let begun = left.and_then(|left| left.folder.as_ref()).filter(|folder| kept.contains(folder));
     Options {
         config: link.config.clone(),
         device: link.device.unwrap_or_default().into(),
         out: Some(begun.cloned().unwrap_or_else(|| files::unused_folder(&Path::new(RUNS).join("page")))),
         resume: begun.is_some(),
         watched: true,
-        autostart: left.map_or(link.autostart, Left::goes_on),
+        autostart: left.map_or(link.autostart, |left| left.running),
         ..Options::default()
     }
 }

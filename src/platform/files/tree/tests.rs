@@ -30,7 +30,8 @@ fn a_tree_does_and_refuses_what_a_disk_does() {
     let mut tree = Tree::new(1 << 20);
     // `d` are folders, `f` files, `no` nothing.
     let places = ["d", "d/e", "d/e/f", "d/f", "f", "f/no", "f/no/no", "no", "no/no", "d/e/../f", "./g"];
-    let operations: [(&str, fn(&mut Tree, &Path) -> io::Result<()>, fn(&Path) -> io::Result<()>); 9] = [
+    type Operation = (&'static str, fn(&mut Tree, &Path) -> io::Result<()>, fn(&Path) -> io::Result<()>);
+    let operations: [Operation; 9] = [
         ("write", |t, p| t.write(p, b"new"), |p| disk::write_atomic(p, b"new")),
         ("append", |t, p| t.append(p, b"more"), |p| disk::append(p, b"more")),
         ("create", |t, p| t.create_dir_all(p), |p| disk::create_dir_all(p)),
@@ -45,9 +46,9 @@ fn a_tree_does_and_refuses_what_a_disk_does() {
                        on_tree: &mut dyn FnMut(&mut Tree) -> io::Result<()>,
                        on_disk: &dyn Fn(&Path) -> io::Result<()>| {
         let root = dir.path();
-        let _ = (tree.remove_dir_all(Path::new("/")), disk::remove_dir_all(&root.join("r")));
+        let _ = (tree.remove_dir_all(Path::new("/")), disk::remove_dir_all(root.join("r")));
         tree.create_dir_all(Path::new("d/e/empty")).expect("made");
-        disk::create_dir_all(&root.join("r/d/e/empty")).expect("made");
+        disk::create_dir_all(root.join("r/d/e/empty")).expect("made");
         for file in ["d/e/f", "d/f", "f"] {
             tree.write(Path::new(file), file.as_bytes()).expect("written");
             std::fs::write(root.join("r").join(file), file).expect("written");
@@ -68,7 +69,7 @@ fn a_tree_does_and_refuses_what_a_disk_does() {
             });
         }
         for to in ["d", "d/e", "d/e/empty", "d/e/empty/x", "f", "d/f", "g", "no/no", "f/no", "f/no/no"] {
-            let on_disk = |root: &Path| disk::rename(&root.join(place), &root.join(to));
+            let on_disk = |root: &Path| disk::rename(root.join(place), root.join(to));
             compare(
                 format!("rename {place} to {to}"),
                 &mut |tree| tree.rename(Path::new(place), Path::new(to)),
