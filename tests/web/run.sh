@@ -44,5 +44,11 @@ within() { # what, bytes, most
 within "the gzipped program" "$gzipped" "$most_program"
 within "the default weights" "$weights" "$most_weights"
 
+# One scenario compares the page with the program for a computer.
+if [ $# = 0 ] || [[ " $* " = *" same-tokens "* ]]; then
+    say "the page: the program for a computer, to compare with"
+    cargo build --release --locked
+fi
+
 say "the page: in a browser"
 node tests/web/run.mjs "$@"

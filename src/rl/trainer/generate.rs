@@ -5,7 +5,7 @@ use burn::tensor::Transaction;
 
 use super::{Advance, Decoded, Drawn, Outcome, Phase, Prompts, Rollouts, Stage, TrainError, Trainer, Writing, purpose};
 use crate::config::RunConfig;
-use crate::gpu::read::read_together;
+use crate::gpu::read::{read_together, rest};
 use crate::model::family::Family;
 use crate::platform::rng::Key;
 use crate::rl::rollout::Rollout;
@@ -90,7 +90,12 @@ impl Trainer {
                 self.stage = Stage::Generate(Box::new(writing));
             } else {
                 let tokens = Tensor::cat(writing.complete, 0);
-                let pictures = self.decode(tokens.clone());
+                let mut pictures = vec![];
+                for rows in self.pieces(tokens.dims()[0], tokens.dims()[0]) {
+                    pictures.push(self.decode(tokens.clone().narrow(0, rows.start, rows.len())));
+                    rest(&self.device).await;
+                }
+                let pictures = Tensor::cat(pictures, 0);
                 let both = Transaction::default().register(tokens.clone()).register(pictures.clone());
                 let [ids, pixels] = read_together(both).await?;
                 let (tokens_host, pixels) = (ids.iter::<u32>().collect(), pixels.iter::<f32>().collect());

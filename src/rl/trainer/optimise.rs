@@ -1,6 +1,7 @@
 //! The last two phases: log-probabilities of before, and the inner gradient steps.
 
 use std::collections::BTreeMap;
+use std::ops::Range;
 
 use burn::optim::{GradientsAccumulator, GradientsParams};
 use burn::prelude::*;
@@ -16,6 +17,9 @@ use crate::platform::rng::Key;
 use crate::rl::entropy::{AdaptiveEntropy, EntropyController, normalized};
 use crate::rl::gradient;
 use crate::rl::grpo::{self, Level, LossConfig, LossInput, LossType, Normaliser};
+
+/// Pictures of a small step: a gradient of so many takes a browser about a tenth of a second.
+const SMALL_STEP: usize = 2;
 
 impl Trainer {
     /// Log-probabilities before the update and under the reference, and the entropy that sets the coefficient.
@@ -197,9 +201,16 @@ impl Trainer {
     }
 
     /// The rows of each micro-batch.
-    fn chunks(&self, n: usize) -> Vec<std::ops::Range<usize>> {
-        let size = if self.config.micro_batch == 0 { n } else { (self.config.micro_batch as usize).min(n) };
-        (0..n).step_by(size).map(|start| start..(start + size).min(n)).collect()
+    fn chunks(&self, n: usize) -> Vec<Range<usize>> {
+        self.pieces(n, if self.config.micro_batch == 0 { n } else { self.config.micro_batch as usize })
+    }
+
+    /// Rows that are worked on at once, `most` together. Where a page's own processor computes they are few: the page
+    /// stands still meanwhile.
+    pub(super) fn pieces(&self, n: usize, most: usize) -> Vec<Range<usize>> {
+        let small = cfg!(target_family = "wasm") && self.device == Device::flex();
+        let size = if small { most.min(SMALL_STEP) } else { most };
+        (0..n).step_by(size.max(1)).map(|start| start..(start + size).min(n)).collect()
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use burn::prelude::*;
 use burn::tensor::Transaction;
 
 use super::inspect::Newest;
@@ -9,7 +10,7 @@ use super::{
     Advance, Decoded, Drawn, Outcome, Phase, Rollouts, Scored, Stage, TrainError, Trainer, Valued, finite_mean,
 };
 use crate::data::grid::rgb_pictures;
-use crate::gpu::read::read_together;
+use crate::gpu::read::{read_together, rest};
 use crate::metrics::{Features, MetricError};
 use crate::reward::RewardBatch;
 use crate::reward::loo_fid::LooFidError;
@@ -22,10 +23,16 @@ impl Trainer {
     pub(super) async fn score(&mut self, drawn: Drawn) -> Result<Advance, TrainError> {
         let Drawn { prompts, tokens, pictures, tokens_host, pixels } = drawn;
         let n = prompts.classes.len();
-        let batch = RewardBatch { pictures: pictures.clone(), classes: prompts.classes.clone() };
-        let scores = self.rewards.score(&batch);
-        let features = self.family.features.features(pictures.clone());
-        let [scores, features] = read_together(Transaction::default().register(scores).register(features)).await?;
+        let (mut scores, mut features) = (vec![], vec![]);
+        for rows in self.pieces(n, n) {
+            let part = pictures.clone().narrow(0, rows.start, rows.len());
+            let batch = RewardBatch { pictures: part.clone(), classes: prompts.classes[rows].to_vec() };
+            scores.push(self.rewards.score(&batch));
+            features.push(self.family.features.features(part));
+            rest(&self.device).await;
+        }
+        let both = Transaction::default().register(Tensor::cat(scores, 0)).register(Tensor::cat(features, 0));
+        let [scores, features] = read_together(both).await?;
         let parts = self.rewards.names().len();
         let scores: Vec<Vec<f64>> = scores.iter::<f64>().collect::<Vec<_>>().chunks(parts).map(<[_]>::to_vec).collect();
         let width = features.shape()[1];

@@ -31,6 +31,7 @@ export async function run({ site, open }) {
         return devices.length;
     });
     if (!lost) throw new Error("the page never asked for a device");
+    await visit.until("the page begins again", (s) => s.state === "loading", 30);
     let lowest = status.update;
     const finished = (s) => {
         lowest = Math.min(lowest, s.update ?? lowest);

@@ -2,5 +2,5 @@
 
 export { limit, run } from "./no-webgpu.mjs";
 
-export const what = "without an adapter the page computes on the CPU, or says clearly that it cannot";
+export const what = "without an adapter the page computes on the CPU, and says so";
 export const browser = { webgpu: false };

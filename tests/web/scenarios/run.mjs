@@ -11,6 +11,8 @@ export const limit = 300;
 
 /** Less of the screen than this, and it is empty: the start screen has 0.02, a panel 0.18, the window 0.5. */
 const FILLED = 0.25;
+/** Milliseconds between two frames at most, while the processor computes, draws and pretends to be a graphics card. */
+const LONGEST = 5000;
 
 export async function run({ site, open, out }) {
     const visit = await open();
@@ -22,6 +24,8 @@ export async function run({ site, open, out }) {
     const { status, seconds } = await visit.until("all updates are made", (s) => s.state === "finished", 200);
     const gap = await visit.longestFrame();
 
+    check(status.renderer === "webgpu" && /swiftshader/i.test(status.device), `it ran on ${status.device}`);
+    check(gap < LONGEST, `the page stood still for ${gap} ms`);
     check(status.update === SMALL.updates, `it stopped at update ${status.update}`);
     const curves = Object.entries(status.series);
     check(curves.length > 0, "there are no curves");
