@@ -12,7 +12,7 @@ export const limit = 300;
 /** Less of the screen than this, and it is empty: the start screen has 0.02, a panel 0.18, the window 0.5. */
 const FILLED = 0.25;
 /** Milliseconds between two frames at most, while the processor computes, draws and pretends to be a graphics card. */
-const LONGEST = 5000;
+const LONGEST = 8000;
 
 export async function run({ site, open, out }) {
     const visit = await open();
