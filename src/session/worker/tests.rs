@@ -17,8 +17,7 @@ fn what_is_in_memory_is_saved_where_the_engine_fails_but_not_a_run_in_which_noth
         checkpoint_every: 0,
         ..RunConfig::default()
     };
-    let options =
-        Options { config, device: "cpu".into(), out: Some(out.clone()), watched: true, ..Options::default() };
+    let options = Options { config, device: "cpu".into(), out: Some(out.clone()), watched: true, ..Options::default() };
     let ((_commands, inbox), (outbox, _events)) = (channel(), channel());
     let painter = Painter::new(Wall::default());
     pollster::block_on(async {
