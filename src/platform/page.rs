@@ -63,11 +63,6 @@ pub fn problem(what: &str, advice: &str) {
     }
 }
 
-/// Whether the panel for trouble is up.
-pub fn has_problem() -> bool {
-    element::<HtmlElement>("problem").is_some_and(|panel| !panel.hidden())
-}
-
 /// Begins the page again.
 pub fn reload() {
     web_sys::window().iter().for_each(|window| drop(window.location().reload()));

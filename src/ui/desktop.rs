@@ -8,7 +8,7 @@ use eframe::{egui, egui_wgpu};
 
 use super::app::App;
 use super::report::Report;
-use super::window::{STORAGE, Screenshot, Window};
+use super::window::{STORAGE, Screenshot, Window, engine};
 use super::{pictures, text, theme};
 use crate::config::{Lesson, Link};
 use crate::session::recording::Recording;
@@ -73,8 +73,7 @@ pub fn run(options: Options, staging: Staging) -> Result<()> {
             let renderer = context.wgpu_render_state.clone();
             renderer.iter().for_each(|r| pictures::show_painted(&context.egui_ctx, r.clone()));
             // The surface stands: from now on the device may be kept busy.
-            let session = session::start_for_window(options.clone(), device, setup.as_ref());
-            renderer.iter().for_each(|r| session.draws_with(&r.device, &r.queue));
+            let session = engine(&options, device, setup.as_ref(), renderer.as_ref());
             // A picture for a document is of the layout that everybody has.
             let storage = context.storage.filter(|_| screenshot.is_none());
             let remembered = storage.and_then(|storage| eframe::get_value(storage, STORAGE)).unwrap_or_default();

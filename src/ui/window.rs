@@ -20,7 +20,7 @@ use crate::config::PARAMS;
 use crate::platform::files::write_atomic;
 use crate::platform::files::{is_dir, unused_folder};
 use crate::platform::task::Work;
-use crate::session::{self, Event, Opened, Opening, Options, Session, State, opening};
+use crate::session::{self, DrawSetup, Event, OpenDevice, Opened, Opening, Options, Session, State, opening};
 
 /// An [`App`] on the screen, fed by a session.
 pub(super) struct Window {
@@ -58,6 +58,18 @@ pub(super) struct Screenshot {
 
 /// The newest pictures and curves have surely been drawn after so many frames.
 const SETTLED: u32 = 12;
+
+/// Starts an engine that is told what `renderer` draws with.
+pub(super) fn engine(
+    options: &Options,
+    device: OpenDevice,
+    setup: Option<&DrawSetup>,
+    renderer: Option<&egui_wgpu::RenderState>,
+) -> Session {
+    let session = session::start_for_window(options.clone(), device, setup);
+    renderer.iter().for_each(|r| session.draws_with(&r.device, &r.queue));
+    session
+}
 
 impl Window {
     /// What shows `app` and, once it runs, `session`.
@@ -153,9 +165,7 @@ impl Window {
         self.opening = None;
         match opened.unwrap_or_else(|| Err(anyhow::anyhow!("opening the device broke off"))) {
             Ok((device, setup)) => {
-                let session = session::start_for_window(self.options.clone(), device, setup.as_ref());
-                self.renderer.iter().for_each(|r| session.draws_with(&r.device, &r.queue));
-                self.session = Some(session);
+                self.session = Some(engine(&self.options, device, setup.as_ref(), self.renderer.as_ref()));
             }
             Err(error) => self.app.observe(Event::Failed { error: format!("{error:#}"), advice: String::new() }),
         }

@@ -176,14 +176,7 @@ async fn make_folder(parent: &FileSystemDirectoryHandle, name: &str) -> Result<F
     let create = FileSystemGetDirectoryOptions::new();
     create.set_create(true);
     let make = || JsFuture::from(parent.get_directory_handle_with_options(name, &create));
-    let made = match make().await {
-        Err(error) if is(&error, "TypeMismatchError") => {
-            remove(parent, name).await?;
-            make().await
-        }
-        made => made,
-    };
-    Ok(made?.unchecked_into())
+    Ok(made(parent, name, make).await?.unchecked_into())
 }
 
 /// A file, made where there is none; a folder of its name is in its way.
@@ -191,14 +184,22 @@ async fn make_file(parent: &FileSystemDirectoryHandle, name: &str) -> Result<Fil
     let create = FileSystemGetFileOptions::new();
     create.set_create(true);
     let make = || JsFuture::from(parent.get_file_handle_with_options(name, &create));
-    let made = match make().await {
+    Ok(made(parent, name, make).await?.unchecked_into())
+}
+
+/// What `make` makes; whatever else of this name is in its way goes.
+async fn made<T, F: Future<Output = Result<T, JsValue>>>(
+    parent: &FileSystemDirectoryHandle,
+    name: &str,
+    make: impl Fn() -> F,
+) -> Result<T, JsValue> {
+    match make().await {
         Err(error) if is(&error, "TypeMismatchError") => {
             remove(parent, name).await?;
             make().await
         }
         made => made,
-    };
-    Ok(made?.unchecked_into())
+    }
 }
 
 /// Removes what there may be.

@@ -12,7 +12,7 @@ use eframe::{WebOptions, WebRunner, egui_wgpu};
 pub(super) use watch::{frame, last_run, observe};
 
 use super::app::App;
-use super::window::{STORAGE, Window};
+use super::window::{STORAGE, Window, engine};
 use super::{pictures, text, theme};
 use crate::config::lesson::LONGEST;
 use crate::config::{Lesson, Link};
@@ -66,8 +66,7 @@ async fn open() -> Result<()> {
         theme::apply(&context.egui_ctx);
         let renderer = context.wgpu_render_state.clone();
         renderer.iter().for_each(|r| pictures::show_painted(&context.egui_ctx, r.clone()));
-        let session = session::start_for_window(options.clone(), device, setup_of_the_engine.as_ref());
-        renderer.iter().for_each(|r| session.draws_with(&r.device, &r.queue));
+        let session = engine(&options, device, setup_of_the_engine.as_ref(), renderer.as_ref());
         let remembered = context.storage.and_then(|storage| eframe::get_value(storage, STORAGE)).unwrap_or_default();
         let mut app = App::new(options.config.clone(), remembered);
         recording.into_iter().for_each(|recording| app.play(recording));
