@@ -1,11 +1,13 @@
 //! Parity with the peers' own code: runs every golden case found under `tests/reference/`, or under the
 //! folder named by `ARTUNE_REFERENCE`. A case's kind is the prefix of its folder name; new folders of a
-//! known kind need no code. Kinds that are not supported yet are listed as skipped, by name.
+//! known kind need no code, and one of an unknown kind fails.
 
 #[path = "parity/case.rs"]
 mod case;
 #[path = "parity/clip.rs"]
 mod clip;
+#[path = "parity/gradients.rs"]
+mod gradients;
 #[path = "parity/grpo.rs"]
 mod grpo;
 #[path = "parity/llamagen_gpt.rs"]
@@ -20,6 +22,8 @@ mod metric;
 use std::path::PathBuf;
 
 use anyhow::Result;
+use artune::gpu::{adapters, choose};
+use burn::tensor::Device;
 use case::Case;
 
 type Check = fn(&Case) -> Result<()>;
@@ -40,10 +44,15 @@ const KINDS: &[(&str, Check)] = &[
     ("metric_prdc", metric::check_prdc),
 ];
 
-#[test]
-fn every_golden_case_of_a_known_kind_passes() {
-    let root = std::env::var_os("ARTUNE_REFERENCE")
-        .map_or_else(|| PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/reference"), PathBuf::from);
+/// Where the golden cases lie.
+fn root() -> PathBuf {
+    std::env::var_os("ARTUNE_REFERENCE")
+        .map_or_else(|| PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/reference"), PathBuf::from)
+}
+
+/// Checks every case on `device`; fails with all complaints together.
+fn check_all(device: &Device) {
+    let root = root();
     let mut folders: Vec<PathBuf> = std::fs::read_dir(&root)
         .unwrap_or_else(|e| panic!("{}: {e}; set ARTUNE_REFERENCE to a folder of golden cases", root.display()))
         .filter_map(|entry| Some(entry.ok()?.path()))
@@ -52,19 +61,36 @@ fn every_golden_case_of_a_known_kind_passes() {
     folders.sort();
     assert!(!folders.is_empty(), "{} has no case folders", root.display());
 
-    let (mut passed, mut skipped, mut failed) = (0, vec![], vec![]);
+    let (mut passed, mut failed) = (0, vec![]);
     for folder in folders {
         let name = folder.file_name().unwrap_or_default().to_string_lossy().into_owned();
-        let Some((_, check)) = KINDS.iter().find(|(prefix, _)| name.starts_with(prefix)) else {
-            skipped.push(name);
-            continue;
-        };
         println!("{name}");
-        match Case::open(&folder).and_then(|case| check(&case)) {
+        let check = KINDS.iter().find(|(prefix, _)| name.starts_with(prefix)).map(|(_, check)| check);
+        let result = match check {
+            Some(check) => Case::open(&folder, device).and_then(|case| check(&case)),
+            None => Err(anyhow::anyhow!("no check knows this kind of case")),
+        };
+        match result {
             Ok(()) => passed += 1,
             Err(error) => failed.push(format!("{name}: {error:#}")),
         }
     }
-    println!("{passed} cases passed; skipped, kind not supported yet: {skipped:?}");
+    println!("{passed} cases passed");
     assert!(failed.is_empty(), "{} golden cases failed:\n{}", failed.len(), failed.join("\n"));
+}
+
+#[test]
+fn every_golden_case_passes_on_the_cpu() {
+    check_all(&Device::flex());
+}
+
+/// On whatever adapter there is; a software one will do. Where `ARTUNE_REQUIRE_GPU` is set there must be one.
+#[test]
+fn every_golden_case_passes_on_a_graphics_device() {
+    let Some(adapter) = adapters().into_iter().next() else {
+        assert!(std::env::var_os("ARTUNE_REQUIRE_GPU").is_none(), "no adapter was found, and one is required");
+        return println!("no adapter here: nothing to check");
+    };
+    println!("on {}", adapter.name);
+    check_all(&choose(&adapter.index.to_string()).expect("a listed adapter opens").device);
 }

@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail, ensure};
+use burn::tensor::{Device, Int, Tensor, TensorData};
 use safetensors::{Dtype, SafeTensors};
 use serde_json::Value;
 
@@ -14,6 +15,8 @@ pub struct Case {
     pub dir: PathBuf,
     /// `config.json`: hyper-parameters and notes.
     pub config: Value,
+    /// What computes.
+    pub device: Device,
     io: Vec<u8>,
 }
 
@@ -27,13 +30,13 @@ pub struct Array {
 }
 
 impl Case {
-    /// Reads the folder `dir`.
-    pub fn open(dir: &Path) -> Result<Self> {
+    /// Reads the folder `dir`, to be checked on `device`.
+    pub fn open(dir: &Path, device: &Device) -> Result<Self> {
         let name = dir.file_name().context("a folder name")?.to_string_lossy().into_owned();
         let text = std::fs::read_to_string(dir.join("config.json")).context("config.json")?;
         let config = serde_json::from_str(&text).context("config.json")?;
         let io = std::fs::read(dir.join("io.safetensors")).context("io.safetensors")?;
-        Ok(Self { name, dir: dir.to_owned(), config, io })
+        Ok(Self { name, dir: dir.to_owned(), config, device: device.clone(), io })
     }
 
     /// Path of the weights in the peer's own key names.
@@ -76,6 +79,34 @@ impl Case {
         Ok(Array { shape: view.shape().to_vec(), data })
     }
 
+    /// The floating-point tensor `name`, on the case's device.
+    pub fn tensor<const D: usize>(&self, name: &str) -> Result<Tensor<D>> {
+        self.tensor_on(name, &self.device)
+    }
+
+    /// The same on another device, which may record gradients.
+    pub fn tensor_on<const D: usize>(&self, name: &str, device: &Device) -> Result<Tensor<D>> {
+        let array = self.array(name)?;
+        Ok(Tensor::from_data(TensorData::new(array.f32(), array.dims::<D>()?), device))
+    }
+
+    /// The ids `name`, on the case's device.
+    pub fn ids<const D: usize>(&self, name: &str) -> Result<Tensor<D, Int>> {
+        self.ids_on(name, &self.device)
+    }
+
+    /// The same on another device.
+    pub fn ids_on<const D: usize>(&self, name: &str, device: &Device) -> Result<Tensor<D, Int>> {
+        let array = self.array(name)?;
+        Ok(Tensor::from_data(TensorData::new(array.i32(), array.dims::<D>()?), device))
+    }
+
+    /// Fails unless `got` equals the tensor `name` within `tolerance`; a tensor that the case does not have is not
+    /// asked for.
+    pub fn compare<const D: usize>(&self, name: &str, got: Tensor<D>, tolerance: f64) -> Result<()> {
+        if self.has(name) { close_f32(name, &host(got)?, &self.array(name)?, tolerance) } else { Ok(()) }
+    }
+
     /// A whole number of `config.json`, by dotted path (`"model.dim"`).
     pub fn usize(&self, path: &str) -> Result<usize> {
         let value = self.value(path)?;
@@ -111,6 +142,16 @@ impl Array {
     pub fn dims<const D: usize>(&self) -> Result<[usize; D]> {
         self.shape.clone().try_into().map_err(|s| anyhow::anyhow!("shape {s:?} has not {D} dimensions"))
     }
+}
+
+/// The values of a tensor, row by row.
+pub fn host<const D: usize>(tensor: Tensor<D>) -> Result<Vec<f32>> {
+    tensor.into_data().try_to_vec().map_err(|e| anyhow::anyhow!("{e:?}"))
+}
+
+/// The ids of a tensor, row by row, whatever the device counts in.
+pub fn host_ids<const D: usize>(tensor: Tensor<D, Int>) -> Vec<i32> {
+    tensor.into_data().iter::<i32>().collect()
 }
 
 /// Fails unless `got` equals `want` within `tol` everywhere; prints the largest difference and the first five values.

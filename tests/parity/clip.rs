@@ -4,10 +4,9 @@ use anyhow::{Context, Result, ensure};
 use artune::model::bpe::Bpe;
 use artune::model::clip::{Clip, ClipConfig, TextConfig, VisionConfig, cosine, normalize, similarity};
 use artune::model::weights;
-use burn::tensor::{Device, Int, Tensor, TensorData};
 use serde_json::Value;
 
-use crate::case::{Array, Case, close_f32, same_ids};
+use crate::case::{Case, same_ids};
 
 /// Tolerance on raw features and hidden states.
 const FEATURES: f64 = 1e-4;
@@ -15,14 +14,6 @@ const FEATURES: f64 = 1e-4;
 const COSINE: f64 = 2e-5;
 /// Tolerance on logits: cosines times up to 100.
 const LOGITS: f64 = 1e-3;
-
-fn floats<const D: usize>(tensor: Tensor<D>) -> Result<Vec<f32>> {
-    tensor.into_data().try_to_vec::<f32>().map_err(|e| anyhow::anyhow!("{e:?}"))
-}
-
-fn tensor<const D: usize>(array: &Array, device: &Device) -> Result<Tensor<D>> {
-    Ok(Tensor::from_data(TensorData::new(array.f32(), array.dims::<D>()?), device))
-}
 
 /// open_clip's nested configuration, or the flat one of OpenAI's `build_model` (heads of width 64, QuickGELU).
 fn config(case: &Case) -> Result<ClipConfig> {
@@ -52,42 +43,35 @@ fn config(case: &Case) -> Result<ClipConfig> {
 
 /// Runs one case of either naming.
 pub fn check(case: &Case) -> Result<()> {
-    let device = Device::flex();
-    let mut clip: Clip = config(case)?.init(&device);
+    let mut clip: Clip = config(case)?.init(&case.device);
     weights::load(&mut clip, &std::fs::read(case.weights())?)?;
 
-    let picture = tensor::<4>(&case.array("image")?, &device)?;
-    let text = case.array("text")?;
-    let ids = Tensor::<2, Int>::from_data(TensorData::new(text.i32(), text.dims::<2>()?), &device);
-    let compare = |name: &str, got: Vec<f32>, tolerance: f64| match case.has(name) {
-        true => close_f32(name, &got, &case.array(name)?, tolerance),
-        false => Ok(()),
-    };
-
-    compare("hidden.visual.ln_pre", floats(clip.visual.embed(picture.clone()))?, FEATURES)?;
-    let len = text.shape[1];
+    let picture = case.tensor::<4>("image")?;
+    let ids = case.ids::<2>("text")?;
+    case.compare("hidden.visual.ln_pre", clip.visual.embed(picture.clone()), FEATURES)?;
+    let len = ids.dims()[1];
     let block = clip.transformer.resblocks.first().context("a text tower without blocks")?;
     let hidden = block.forward(clip.embed_text(ids.clone()), Some(clip.mask(len)));
-    compare("hidden.text.block0", floats(hidden)?, FEATURES)?;
+    case.compare("hidden.text.block0", hidden, FEATURES)?;
 
     let image_features = clip.visual.forward(picture);
     let text_features = clip.encode_text(ids);
-    compare("image_features", floats(image_features.clone())?, FEATURES)?;
-    compare("text_features", floats(text_features.clone())?, FEATURES)?;
-    compare("image_features_norm", floats(normalize(image_features.clone()))?, COSINE)?;
-    compare("text_features_norm", floats(normalize(text_features.clone()))?, COSINE)?;
+    case.compare("image_features", image_features.clone(), FEATURES)?;
+    case.compare("text_features", text_features.clone(), FEATURES)?;
+    case.compare("image_features_norm", normalize(image_features.clone()), COSINE)?;
+    case.compare("text_features_norm", normalize(text_features.clone()), COSINE)?;
 
     let table = similarity(image_features.clone(), text_features.clone());
     let logits = table.clone() * clip.scale().unsqueeze();
-    compare("cosine", floats(table)?, COSINE)?;
-    compare("logit_scale_exp", floats(clip.scale())?, LOGITS)?;
-    compare("logits_per_image", floats(logits.clone())?, LOGITS)?;
-    compare("logits_per_text", floats(logits.transpose())?, LOGITS)?;
+    case.compare("cosine", table, COSINE)?;
+    case.compare("logit_scale_exp", clip.scale(), LOGITS)?;
+    case.compare("logits_per_image", logits.clone(), LOGITS)?;
+    case.compare("logits_per_text", logits.transpose(), LOGITS)?;
 
     // HPSv2 scores each picture with its own prompt: the first texts, one a picture.
     let pairs = image_features.dims()[0].min(text_features.dims()[0]);
     let score = cosine(image_features.narrow(0, 0, pairs), text_features.narrow(0, 0, pairs));
-    compare("hps_score", floats(score)?, COSINE)
+    case.compare("hps_score", score, COSINE)
 }
 
 /// Runs the tokenizer case: the same strings through open_clip's, HPSv2's and OpenAI's tokenizer.

@@ -1,19 +1,17 @@
 //! LlamaGen's class-conditional transformer: logits, hidden states, cached steps, greedy tokens, loss, gradients, and
 //! the sampler's filters.
 
-use std::collections::BTreeMap;
-
 use anyhow::{Context, Result, ensure};
 use artune::model::rope::{Rope, freqs_cis};
 use artune::model::transformer::{GptConfig, Transformer};
 use artune::model::weights;
 use artune::rl::sampling::{SamplingConfig, filter_logits, guide, likeliest};
-use burn::module::{ModuleVisitor, Param};
 use burn::optim::GradientsParams;
 use burn::prelude::*;
 use burn::tensor::activation::{log_softmax, softmax};
 
-use crate::case::{Array, Case, close, close_f32, same_ids};
+use crate::case::{Array, Case, close, close_f32, host, host_ids, same_ids};
+use crate::gradients::by_key;
 
 const LOGITS: f64 = 2e-4;
 const LOSS: f64 = 1e-5;
@@ -22,10 +20,9 @@ const TABLE: f64 = 2e-6;
 
 /// Everything that the case gives.
 pub fn check(case: &Case) -> Result<()> {
-    let device = Device::flex();
     let config = config(case)?;
-    let model = load(case, &config, &device)?;
-    check_rope(case, &config, &device)?;
+    let model = load(case, &config, &case.device)?;
+    check_rope(case, &config, &case.device)?;
     check_forward(case, &config, &model)?;
     check_hidden(case, &model)?;
     check_steps(case, &config, &model)?;
@@ -53,19 +50,6 @@ fn load(case: &Case, config: &GptConfig, device: &Device) -> Result<Transformer>
     let mut model = config.init(device);
     weights::load(&mut model, &std::fs::read(case.weights())?)?;
     Ok(model)
-}
-
-fn ids<const D: usize>(case: &Case, name: &str, device: &Device) -> Result<Tensor<D, Int>> {
-    let array = case.array(name)?;
-    Ok(Tensor::from_data(TensorData::new(array.i32(), array.dims::<D>()?), device))
-}
-
-fn floats<const D: usize>(array: &Array) -> Result<Tensor<D>> {
-    Ok(Tensor::from_data(TensorData::new(array.f32(), array.dims::<D>()?), &Device::flex()))
-}
-
-fn host<const D: usize>(tensor: Tensor<D>) -> Result<Vec<f32>> {
-    tensor.into_data().try_to_vec().map_err(|e| anyhow::anyhow!("{e:?}"))
 }
 
 /// Compares `[batch, seq, vocab]` with a tensor that may hold only every n-th position, or only the last one.
@@ -103,16 +87,15 @@ fn check_rope(case: &Case, config: &GptConfig, device: &Device) -> Result<()> {
     if case.has("rope.apply_x") {
         let [grid, head_dim, base, class] = *specs.last().context("a spec")?;
         let rope = Rope::new(grid as usize, head_dim as usize, base, class as usize, 1.0, device);
-        let y = rope.apply(floats(&case.array("rope.apply_x")?)?, 0);
+        let y = rope.apply(case.tensor("rope.apply_x")?, 0);
         close_f32("rope.apply", &host(y)?, &case.array("rope.apply_y")?, 1e-5)?;
     }
     Ok(())
 }
 
 fn check_forward(case: &Case, config: &GptConfig, model: &Transformer) -> Result<()> {
-    let device = Device::flex();
-    let labels = ids::<1>(case, "labels", &device)?;
-    let tokens = ids::<2>(case, "tokens", &device)?;
+    let labels = case.ids::<1>("labels")?;
+    let tokens = case.ids::<2>("tokens")?;
     let shown = tokens.clone().narrow(1, 0, config.block_size - 1);
     let logits = model.forward(labels.clone(), shown.clone());
     close_positions("tf_logits", logits, &case.array("tf_logits")?, LOGITS)?;
@@ -126,7 +109,7 @@ fn check_forward(case: &Case, config: &GptConfig, model: &Transformer) -> Result
         close_positions("tf_logits_fullblock", model.forward(labels, tokens), &want, LOGITS)?;
     }
     if case.has("cls_embed_after_drop") {
-        let class = model.cls_embedding.forward(ids(case, "labels_after_drop", &device)?);
+        let class = model.cls_embedding.forward(case.ids("labels_after_drop")?);
         close_f32("cls_embed_after_drop", &host(class)?, &case.array("cls_embed_after_drop")?, 0.0)?;
     }
     Ok(())
@@ -137,11 +120,10 @@ fn check_hidden(case: &Case, model: &Transformer) -> Result<()> {
     if !case.has("hidden.embed") {
         return Ok(());
     }
-    let device = Device::flex();
     let want = case.array("hidden.embed")?;
     let [rows, seq, _] = want.dims::<3>()?;
-    let class = ids::<1>(case, "labels", &device)?.narrow(0, 0, rows);
-    let tokens = ids::<2>(case, "tokens", &device)?.narrow(0, 0, rows).narrow(1, 0, seq - 1);
+    let class = case.ids::<1>("labels")?.narrow(0, 0, rows);
+    let tokens = case.ids::<2>("tokens")?.narrow(0, 0, rows).narrow(1, 0, seq - 1);
     let same = |name: String, got: Tensor<3>| match case.has(&name) {
         true => close_f32(&name, &host(got)?, &case.array(&name)?, LOGITS),
         false => Ok(()),
@@ -158,12 +140,11 @@ fn check_hidden(case: &Case, model: &Transformer) -> Result<()> {
 }
 
 fn check_steps(case: &Case, config: &GptConfig, model: &Transformer) -> Result<()> {
-    let device = Device::flex();
-    let labels = ids::<1>(case, "labels", &device)?;
+    let labels = case.ids::<1>("labels")?;
     if case.has("step_logits") {
-        let tokens = ids::<2>(case, "tokens", &device)?;
+        let tokens = case.ids::<2>("tokens")?;
         let want = case.array("step_logits")?;
-        let mut cache = model.cache(labels.dims()[0], &device);
+        let mut cache = model.cache(labels.dims()[0], &case.device);
         let mut steps = vec![model.prefill(labels.clone(), &mut cache)];
         for pos in 0..want.shape[1] - 1 {
             steps.push(model.step(tokens.clone().narrow(1, pos, 1), pos, &mut cache));
@@ -178,8 +159,7 @@ fn check_steps(case: &Case, config: &GptConfig, model: &Transformer) -> Result<(
             ..SamplingConfig::default()
         };
         let (tokens, logits) = greedy(model, config, labels.clone(), &sampling)?;
-        let tokens = tokens.into_data().convert::<i32>().try_to_vec::<i32>().map_err(|e| anyhow::anyhow!("{e:?}"))?;
-        same_ids(&name, &tokens, &case.array(&name)?)?;
+        same_ids(&name, &host_ids(tokens), &case.array(&name)?)?;
         let name = format!("{run}.logits");
         if case.has(&name) {
             close_positions(&name, logits, &case.array(&name)?, LOGITS)?;
@@ -235,11 +215,11 @@ fn check_training(case: &Case, config: &GptConfig) -> Result<()> {
     if !case.has("train_loss") {
         return Ok(());
     }
-    let device = Device::flex().autodiff();
+    let device = case.device.clone().autodiff();
     let model = load(case, config, &device)?;
-    let tokens = ids::<2>(case, "tokens", &device)?;
+    let tokens = case.ids_on::<2>("tokens", &device)?;
     let logits = |classes: &str| -> Result<Tensor<3>> {
-        Ok(model.forward(ids(case, classes, &device)?, tokens.clone().narrow(1, 0, config.block_size - 1)))
+        Ok(model.forward(case.ids_on(classes, &device)?, tokens.clone().narrow(1, 0, config.block_size - 1)))
     };
     let loss = |logits: Tensor<3>| {
         let logp = log_softmax(logits, 2).gather(2, tokens.clone().unsqueeze_dim(2)); // [batch, seq, 1]
@@ -258,52 +238,24 @@ fn check_training(case: &Case, config: &GptConfig) -> Result<()> {
     same_loss("train_loss", loss.clone())?;
 
     let grads = GradientsParams::from_grads(loss.backward(), &model);
-    let mut named = NamedGradients { grads: &grads, path: vec![], found: BTreeMap::new() };
-    model.visit(&mut named);
+    let named = by_key(&model, &grads);
     if case.has("train_grad_norm") {
-        let norm = named.found.values().flatten().map(|g| g * g).sum::<f64>().sqrt();
+        let norm = named.values().flatten().map(|g| g * g).sum::<f64>().sqrt();
         close("train_grad_norm", &[norm], &case.array("train_grad_norm")?.data, GRADIENT)?;
     }
     for name in case.names()? {
         let Some(key) = name.strip_prefix("grad.") else { continue };
-        let got = named.found.get(key).with_context(|| format!("no gradient for {key}"))?;
+        let got = named.get(key).with_context(|| format!("no gradient for {key}"))?;
         close(&name, got, &case.array(&name)?.data, GRADIENT)?;
     }
     Ok(())
-}
-
-/// Gradients by PyTorch key, in PyTorch layout.
-struct NamedGradients<'a> {
-    grads: &'a GradientsParams,
-    path: Vec<(String, String)>,
-    found: BTreeMap<String, Vec<f64>>,
-}
-
-impl ModuleVisitor for NamedGradients<'_> {
-    fn enter_module(&mut self, name: &str, container: &str) {
-        self.path.push((name.to_owned(), container.to_owned()));
-    }
-
-    fn exit_module(&mut self, _: &str, _: &str) {
-        self.path.pop();
-    }
-
-    fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
-        let Some(grad) = self.grads.get::<D>(param.id) else { return };
-        let inside = self.path.iter().any(|(_, container)| container == "Struct:Linear");
-        let grad = if inside && D == 2 { grad.transpose() } else { grad };
-        let path: Vec<&str> = self.path.iter().map(|(name, _)| name.as_str()).collect();
-        let key = path.join(".").replace("gamma", "weight");
-        let values = host(grad).expect("f32 gradients");
-        self.found.insert(key, values.into_iter().map(f64::from).collect());
-    }
 }
 
 fn check_filters(case: &Case) -> Result<()> {
     if !case.has("filter.logits") {
         return Ok(());
     }
-    let all = floats::<2>(&case.array("filter.logits")?)?;
+    let all = case.tensor::<2>("filter.logits")?;
     // An output with fewer rows than the input holds only the rows that the configuration lists.
     let rows = |want: &Array, key: &str| -> Result<Tensor<2>> {
         if want.shape[0] == all.dims()[0] {
@@ -311,7 +263,7 @@ fn check_filters(case: &Case) -> Result<()> {
         }
         let rows: Vec<i32> = serde_json::from_value(case.value(key)?.clone())?;
         ensure!(rows.len() == want.shape[0], "{key} lists {} rows, the output has {}", rows.len(), want.shape[0]);
-        Ok(all.clone().select(0, Tensor::from_data(TensorData::new(rows.clone(), [rows.len()]), &Device::flex())))
+        Ok(all.clone().select(0, Tensor::from_data(TensorData::new(rows.clone(), [rows.len()]), &case.device)))
     };
     let combinations: Vec<(usize, f64)> = serde_json::from_value(case.value("filter_combos_topk_topp")?.clone())?;
     for (i, (top_k, top_p)) in combinations.into_iter().enumerate() {

@@ -3,28 +3,12 @@
 use anyhow::{Context, Result};
 use artune::model::vq::{VqConfig, VqModel, display_byte, evaluation_byte};
 use artune::model::weights;
-use burn::tensor::{Device, Int, Tensor, TensorData};
+use burn::tensor::{Device, Tensor};
 
-use crate::case::{Array, Case, close, close_f32, same_ids};
+use crate::case::{Case, close, close_f32, host, host_ids, same_ids};
 
 /// Tolerance on features and pictures: ten times the peer's own f32 error.
 const CLOSE: f64 = 3e-4;
-
-fn tensor<const D: usize>(array: &Array, device: &Device) -> Result<Tensor<D>> {
-    Ok(Tensor::from_data(TensorData::new(array.f32(), array.dims::<D>()?), device))
-}
-
-fn ids(array: &Array, shape: [usize; 2], device: &Device) -> Tensor<2, Int> {
-    Tensor::from_data(TensorData::new(array.i32(), shape), device)
-}
-
-fn floats<const D: usize>(tensor: Tensor<D>) -> Result<Vec<f32>> {
-    tensor.into_data().try_to_vec::<f32>().map_err(|e| anyhow::anyhow!("{e:?}"))
-}
-
-fn integers(tensor: Tensor<2, Int>) -> Vec<i32> {
-    tensor.into_data().iter::<i64>().map(|x| x as i32).collect()
-}
 
 fn numbers(case: &Case, name: &str) -> Result<Vec<usize>> {
     let list = case.value(name)?.as_array().with_context(|| format!("{name} is no list"))?;
@@ -49,23 +33,19 @@ fn config(case: &Case) -> Result<VqConfig> {
 /// Runs one case.
 pub fn check(case: &Case) -> Result<()> {
     let config = config(case)?;
-    let device = Device::flex();
-    let mut model = config.init(&device);
+    let mut model = config.init(&case.device);
     weights::load(&mut model, &std::fs::read(case.weights())?)?;
-    check_inference(case, &model, &device)?;
+    check_inference(case, &model)?;
 
-    let device = device.autodiff();
+    let device = case.device.clone().autodiff();
     let mut model = config.init(&device);
     weights::load(&mut model, &std::fs::read(case.weights())?)?;
     check_training(case, model, &device)
 }
 
-fn check_inference(case: &Case, model: &VqModel, device: &Device) -> Result<()> {
-    let compare = |name: &str, got: Tensor<4>| -> Result<()> {
-        if case.has(name) { close_f32(name, &floats(got)?, &case.array(name)?, CLOSE) } else { Ok(()) }
-    };
-    let image: Tensor<4> = tensor(&case.array("image")?, device)?;
-    let b = image.dims()[0];
+fn check_inference(case: &Case, model: &VqModel) -> Result<()> {
+    let compare = |name: &str, got: Tensor<4>| case.compare(name, got, CLOSE);
+    let image = case.tensor::<4>("image")?;
 
     // The peer's files hold the first channels of the first picture only.
     let (conv_in, res0) = model.encoder.first_layers(image.clone());
@@ -81,21 +61,19 @@ fn check_inference(case: &Case, model: &VqModel, device: &Device) -> Result<()> 
     let [_, d, h, w] = encoded.z.dims();
     compare("quant_conv_out", encoded.z)?;
     compare("quant", encoded.quantized.clone())?;
-    same_ids("indices", &integers(encoded.indices), &case.array("indices")?)?;
+    same_ids("indices", &host_ids(encoded.indices), &case.array("indices")?)?;
 
     let decoded = model.decode(encoded.quantized);
     compare("decoded", decoded.clone())?;
     for (name, byte) in [("decoded_u8_ddp", evaluation_byte as fn(f32) -> u8), ("decoded_u8_save_image", display_byte)]
     {
         if case.has(name) {
-            let got: Vec<f64> =
-                floats(decoded.clone().permute([0, 2, 3, 1]))?.iter().map(|&y| byte(y) as f64).collect();
+            let got: Vec<f64> = host(decoded.clone().permute([0, 2, 3, 1]))?.iter().map(|&y| byte(y) as f64).collect();
             close(name, &got, &case.array(name)?.data, 1.0)?;
         }
     }
     if case.has("codes") {
-        let codes = case.array("codes")?;
-        let tokens = ids(&codes, [b, h * w], device);
+        let tokens = case.ids::<2>("codes")?;
         compare("decode_code", model.decode_code(tokens.clone(), [h, w]))?;
         if case.has("codebook_entry_bhwc") {
             let want = case.array("codebook_entry_bhwc")?;
@@ -108,7 +86,7 @@ fn check_inference(case: &Case, model: &VqModel, device: &Device) -> Result<()> 
 }
 
 fn check_training(case: &Case, model: VqModel, device: &Device) -> Result<()> {
-    let image = tensor::<4>(&case.array("image")?, device)?.require_grad();
+    let image = case.tensor_on::<4>("image", device)?.require_grad();
     let (picture, encoded) = model.forward(image.clone());
     // The peer's run took the picture's gradient through the input only, not through the target.
     let mse = (picture - image.clone().detach()).square().mean();
@@ -119,14 +97,12 @@ fn check_training(case: &Case, model: VqModel, device: &Device) -> Result<()> {
         ("train.commit_loss", &losses.commitment),
         ("train.entropy_loss", &losses.entropy),
     ] {
-        if case.has(name) {
-            close_f32(name, &floats(loss.clone())?, &case.array(name)?, 1e-5)?;
-        }
+        case.compare(name, loss.clone(), 1e-5)?;
     }
     let grads = (mse + losses.total()).backward();
     let codebook = model.quantize.embedding.weight.val().grad(&grads).context("no gradient of the codebook")?;
     let image = image.grad(&grads).context("no gradient of the picture")?;
-    for (name, grad) in [("train.grad_codebook", floats(codebook)?), ("train.grad_image", floats(image)?)] {
+    for (name, grad) in [("train.grad_codebook", host(codebook)?), ("train.grad_image", host(image)?)] {
         if case.has(name) {
             close_f32(name, &grad, &case.array(name)?, 1e-5)?;
         }
