@@ -5,6 +5,7 @@
 
 pub mod lesson;
 pub mod link;
+pub mod networks;
 pub mod params;
 pub mod presets;
 mod share;
@@ -219,6 +220,14 @@ pub enum ConfigError {
         high: &'static str,
         /// Its value.
         high_value: f64,
+    },
+    /// A reward is paid for that no network gives.
+    #[error("`{weight}` must be 0 where `{network} = none`: there is nothing to score with")]
+    Absent {
+        /// The parameter that names the network.
+        network: &'static str,
+        /// Its weight in the reward.
+        weight: &'static str,
     },
     /// A piece of a link or of `--set` is not a pair.
     #[error("`{0}` is not of the form name=value")]

@@ -4,6 +4,7 @@ use std::borrow::Cow;
 
 use serde::{Deserialize, Serialize};
 
+use super::networks::{CLIPS, FEATURES, NONE, POLICIES, PREFERENCES, TOKENIZERS};
 use super::{ConfigError, Kind, Param, Value};
 
 /// Generates [`RunConfig`], its defaults, [`PARAMS`] and access by name from one table.
@@ -87,8 +88,25 @@ params! {
         updates: u64 = 50, int(1, 100_000), "updates", live;
         /// Which classes to draw prompts from: `all`, or class names with commas between (ours).
         classes: String = "all", Kind::Text, "", fixed;
-        /// Size of the networks: `small` is what ships and tunes, `tiny` is for tests and software adapters (ours).
-        model: String = "small", Kind::Choice(&["small", "tiny"]), "", fixed;
+    }
+    "Networks" {
+        /// What is tuned: `small` ships and tunes anywhere, `tiny` is for tests and software adapters, the others are
+        /// published and come from files (paper code: llamagen-l).
+        model: String = "small", Kind::Choice(POLICIES), "", fixed;
+        /// What turns pictures into tokens and back: `own` is what belongs to the model (paper code: vq-16).
+        tokenizer: String = "own", Kind::Choice(TOKENIZERS), "", fixed;
+        /// Whose score of the match with the prompt is paid: `own` is what belongs to the model, `none` does without
+        /// (paper code: clip-vit-l-14).
+        clip_network: String = "own", Kind::Choice(CLIPS), "", fixed;
+        /// Whose score of human preference is paid: `own` is what belongs to the model, `none` does without (paper
+        /// code: hpsv2.1).
+        preference_network: String = "own", Kind::Choice(PREFERENCES), "", fixed;
+        /// Whose features the distribution reward compares: `own` is what belongs to the model (paper code:
+        /// inception-imagenet).
+        feature_network: String = "own", Kind::Choice(FEATURES), "", fixed;
+        /// Keep the networks that do not learn in half precision: half their memory, and scores that differ in the
+        /// third digit. Sums are still taken in f32 (paper code: all in bf16).
+        frozen_half: bool = false, Kind::Bool, "", fixed;
     }
     "Rollout" {
         /// Class prompts in each update, without repeats while there are classes left. All sixteen by default: rewards of
@@ -107,6 +125,11 @@ params! {
         top_p: f64 = 1.0, linear(0.01, 1.0), "", live;
         /// With n above -1, guide only the first n + 2 tokens (LlamaGen's rule); -1 guides all (LlamaGen: -1).
         cfg_interval: i64 = -1, int(-1, 4096), "tokens", live;
+        /// Samples that are written, decoded and scored together; 0 takes all at once. Fewer need less memory and give
+        /// the same pictures, but for rounding (ours).
+        rollout_batch: u64 = 0, int(0, 4096), "samples", live;
+        /// Samples of the untouched model that start the running mean of features and set the entropy target (ours).
+        bootstrap_samples: u64 = 256, int(2, 50_000), "samples", fixed;
     }
     "Optimiser" {
         /// AdamW step size (TRL name; paper code: 1e-5 for a model a hundred times larger).
@@ -295,11 +318,16 @@ impl RunConfig {
     /// Checks every value against its range, and values against each other.
     ///
     /// # Errors
-    /// [`ConfigError::Range`] or [`ConfigError::Order`] for the first that does not hold.
+    /// [`ConfigError::Range`], [`ConfigError::Absent`] or [`ConfigError::Order`] for the first that does not hold.
     pub fn validate(&self) -> Result<(), ConfigError> {
         for param in PARAMS {
             if let Some(value) = self.get(param.name) {
                 param.check(value)?;
+            }
+        }
+        for (network, weight) in [("clip_network", "clip_weight"), ("preference_network", "preference_weight")] {
+            if self.get(network) == Some(Value::Text(NONE.into())) && self.get(weight) != Some(Value::Float(0.0)) {
+                return Err(ConfigError::Absent { network, weight });
             }
         }
         for (low, high) in [("entropy_min", "entropy_max"), ("entropy_warmup", "entropy_decay_from")] {
