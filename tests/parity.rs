@@ -18,6 +18,8 @@ mod llamagen_vq;
 mod loo_fid;
 #[path = "parity/metric.rs"]
 mod metric;
+#[path = "parity/resize.rs"]
+mod resize;
 
 use std::path::PathBuf;
 
@@ -42,6 +44,7 @@ const KINDS: &[(&str, Check)] = &[
     ("metric_isc", metric::check_isc),
     ("metric_kid", metric::check_kid),
     ("metric_prdc", metric::check_prdc),
+    ("resize_ops", resize::check),
 ];
 
 /// Where the golden cases lie.
