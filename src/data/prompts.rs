@@ -19,6 +19,34 @@ pub fn class_prompt(class: &str) -> String {
     format!("a picture of {}", with_article(&clean(class)))
 }
 
+/// How the prompt of a class is worded.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum PromptForm {
+    /// "a picture of a heart": what the small towers were trained on.
+    #[default]
+    Picture,
+    /// "a photo of a tench", of the first of several names: the paper's code.
+    Photo,
+    /// The name is the prompt: captions.
+    Verbatim,
+}
+
+impl PromptForm {
+    /// The prompt of a class.
+    pub fn prompt(self, class: &str) -> String {
+        match self {
+            Self::Picture => class_prompt(class),
+            Self::Photo => format!("a photo of a {}", class.split(',').next().unwrap_or(class).trim()),
+            Self::Verbatim => class.to_string(),
+        }
+    }
+
+    /// The prompts of all classes.
+    pub fn prompts(self, classes: &[String]) -> Vec<String> {
+        classes.iter().map(|class| self.prompt(class)).collect()
+    }
+}
+
 /// A caption for a picture called `name` in `class`, by [`TEMPLATES`]`[template % 6]`. A name that says nothing (it has
 /// a digit, as "IMG_0042" of a camera, or no letter, or is the class itself) gives the class prompt.
 pub fn caption(name: &str, class: &str, template: usize) -> String {
@@ -58,6 +86,13 @@ fn with_article(noun: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_papers_prompt_takes_the_first_name_of_a_class_and_a_caption_stands_as_it_is() {
+        assert_eq!(PromptForm::Photo.prompt("great white shark, white shark"), "a photo of a great white shark");
+        assert_eq!(PromptForm::Verbatim.prompt("Two cats, asleep."), "Two cats, asleep.");
+        assert_eq!(PromptForm::Picture.prompt("heart"), "a picture of a heart");
+    }
 
     #[test]
     fn class_prompts_have_the_right_article() {

@@ -8,9 +8,11 @@
 
 mod blocks;
 mod config;
+mod tower;
 
 pub use blocks::{Attention, Mlp, ResidualAttentionBlock, Transformer};
 pub use config::{ClipConfig, TextConfig, VisionConfig};
+pub use tower::Tower;
 
 use blocks::TransformerShape;
 use burn::module::{Initializer, Param};
@@ -106,6 +108,12 @@ impl Clip {
     /// Most ids in a text.
     pub fn context_length(&self) -> usize {
         self.positional_embedding.shape().dims::<2>()[0]
+    }
+
+    /// Side of the pictures that the picture tower takes, in pixels.
+    pub fn image_size(&self) -> usize {
+        let [_, _, patch, _] = self.visual.conv1.weight.shape().dims::<4>();
+        patch * (self.visual.positional_embedding.shape().dims::<2>()[0] - 1).isqrt()
     }
 
     /// Pictures `[n, 3, image_size, image_size]` in [0, 1] → vectors `[n, embed_dim]`, not normalised.

@@ -3,9 +3,7 @@
 use burn::prelude::*;
 
 use super::{Reward, RewardBatch};
-use crate::data::prompts::class_prompt;
-use crate::model::bpe::Bpe;
-use crate::model::clip::{Clip, cosine, normalize};
+use crate::model::clip::{Tower, cosine};
 
 /// Scores pictures by the cosine with the prompt of their class.
 pub struct ClipReward {
@@ -13,9 +11,9 @@ pub struct ClipReward {
 }
 
 impl ClipReward {
-    /// A reward for the prompts of `classes`, whose features are computed here, once.
-    pub fn new(clip: Clip, bpe: &Bpe, classes: &[String]) -> Self {
-        Self { scorer: PromptScorer::new(clip, bpe, classes) }
+    /// A reward for one prompt of each class, whose features are computed here, once.
+    pub fn new(tower: Tower, prompts: &[String]) -> Self {
+        Self { scorer: PromptScorer::new(tower, prompts) }
     }
 }
 
@@ -25,7 +23,7 @@ impl Reward for ClipReward {
     }
 
     fn protocol(&self) -> String {
-        format!("CLIP towers: cos(picture, {})", self.scorer.example)
+        self.scorer.protocol()
     }
 
     fn score(&self, batch: &RewardBatch) -> Tensor<1> {
@@ -35,26 +33,27 @@ impl Reward for ClipReward {
 
 /// A pair of towers and the features of every class's prompt.
 pub(super) struct PromptScorer {
-    clip: Clip,
+    tower: Tower,
     prompts: Tensor<2>, // [classes, dim], rows of length 1
-    /// The first prompt in quotes, to show the form of all.
-    pub(super) example: String,
+    /// The first prompt, to show the form of all.
+    example: String,
 }
 
 impl PromptScorer {
-    pub(super) fn new(clip: Clip, bpe: &Bpe, classes: &[String]) -> Self {
-        let prompts: Vec<String> = classes.iter().map(|class| class_prompt(class)).collect();
-        let texts: Vec<&str> = prompts.iter().map(String::as_str).collect();
-        let ids = bpe.tensor(&texts, clip.context_length(), &clip.logit_scale.device());
-        let example = texts.first().map_or_else(String::new, |text| format!("\"{text}\" and so on"));
-        Self { prompts: normalize(clip.encode_text(ids)), clip, example }
+    pub(super) fn new(tower: Tower, prompts: &[String]) -> Self {
+        let example = prompts.first().cloned().unwrap_or_default();
+        Self { prompts: tower.encode_prompts(prompts), tower, example }
+    }
+
+    pub(super) fn protocol(&self) -> String {
+        format!("{}: cos(picture, \"{}\" and so on)", self.tower.what, self.example)
     }
 
     /// `[n]`; a class beyond the known ones is a mistake of the caller and panics on the device.
     pub(super) fn score(&self, batch: &RewardBatch) -> Tensor<1> {
         let classes: Vec<i32> = batch.classes.iter().map(|&class| class as i32).collect();
         let rows = Tensor::from_data(TensorData::new(classes, [batch.classes.len()]), &self.prompts.device());
-        cosine(self.clip.encode_image(batch.pictures.clone()), self.prompts.clone().select(0, rows))
+        cosine(self.tower.encode_image(batch.pictures.clone()), self.prompts.clone().select(0, rows))
     }
 }
 
@@ -63,31 +62,45 @@ mod tests {
     use super::super::preference::PreferenceReward;
     use super::*;
     use crate::model::clip::ClipConfig;
+    use crate::model::resample::Resample;
     use burn::tensor::Distribution;
+
+    fn tower() -> Tower {
+        let clip = ClipConfig::tiny().init(&Device::flex());
+        Tower::new(clip, Resample::Bilinear { antialias: false }, "tiny towers").unwrap()
+    }
+
+    fn prompts() -> Vec<String> {
+        ["a picture of a heart", "a picture of an animal"].map(String::from).to_vec()
+    }
 
     #[test]
     fn a_score_is_the_cosine_with_the_prompt_of_the_pictures_own_class() {
-        let device = Device::flex();
-        let clip = ClipConfig::tiny().init(&device);
-        let classes = ["heart", "animal"].map(String::from);
+        let (device, tower) = (Device::flex(), tower());
         let picture = Tensor::random([1, 3, 8, 8], Distribution::Uniform(0.0, 1.0), &device);
         let batch = RewardBatch { pictures: picture.clone().repeat_dim(0, 3), classes: vec![0, 1, 0] };
-        let bpe = Bpe::new(clip.vocab_size()).unwrap();
-        let reward = ClipReward::new(clip.clone(), &bpe, &classes);
+        let reward = ClipReward::new(tower.clone(), &prompts());
         let scores = reward.score(&batch).into_data().try_to_vec::<f32>().unwrap();
         assert_eq!(scores.len(), 3);
         assert!((scores[0] - scores[2]).abs() < 1e-6 && scores[0] != scores[1]);
-        let ids = bpe.tensor(&["a picture of an animal"], clip.context_length(), &device);
-        let want = cosine(clip.encode_image(picture), clip.encode_text(ids)).into_scalar::<f32>();
+        let ids = tower.bpe.tensor(&["a picture of an animal"], tower.clip.context_length(), &device);
+        let want = cosine(tower.clip.encode_image(picture), tower.clip.encode_text(ids)).into_scalar::<f32>();
         assert!((scores[1] - want).abs() < 1e-6);
     }
 
     #[test]
+    fn a_picture_of_another_side_is_brought_to_the_towers() {
+        let reward = ClipReward::new(tower(), &prompts());
+        let score = |side: usize| {
+            let grey = Tensor::full([1, 3, side, side], 0.25, &Device::flex());
+            reward.score(&RewardBatch { pictures: grey, classes: vec![0] }).into_scalar::<f32>()
+        };
+        assert!((score(8) - score(20)).abs() < 1e-5, "a grey picture is grey at any size");
+    }
+
+    #[test]
     fn both_rewards_say_what_they_are() {
-        let clip = ClipConfig::tiny().init(&Device::flex());
-        let classes = ["heart".to_string()];
-        let bpe = Bpe::new(clip.vocab_size()).unwrap();
-        let (a, b) = (ClipReward::new(clip.clone(), &bpe, &classes), PreferenceReward::new(clip, &bpe, &classes));
+        let (a, b) = (ClipReward::new(tower(), &prompts()), PreferenceReward::new(tower(), &prompts()));
         assert_eq!((a.name(), b.name()), ("clip", "preference"));
         assert!(a.protocol().contains("a picture of a heart") && b.protocol().contains("a picture of a heart"));
     }

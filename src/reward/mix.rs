@@ -16,12 +16,16 @@ pub struct InstanceRewards {
 }
 
 impl InstanceRewards {
-    /// The rewards of `family`, for prompts made from `classes`.
-    pub fn new(family: &Family, classes: &[String]) -> Self {
+    /// The rewards of `family`, for one prompt of each class.
+    pub fn new(family: &Family, prompts: &[String]) -> Self {
+        let clip = family.clip.clone().map(|tower| Box::new(ClipReward::new(tower, prompts)) as Box<dyn Reward>);
+        let preference = family.preference.clone();
+        let preference =
+            preference.map(|tower| Box::new(PreferenceReward::new(tower, prompts)) as Box<dyn Reward>);
         Self {
             parts: vec![
-                Box::new(ClipReward::new(family.clip.clone(), &family.bpe, classes)),
-                Box::new(PreferenceReward::new(family.preference.clone(), &family.bpe, classes)),
+                clip.unwrap_or_else(|| Box::new(Absent("clip"))),
+                preference.unwrap_or_else(|| Box::new(Absent("preference"))),
                 Box::new(Colour::default()),
                 Box::new(Brightness),
                 Box::new(Symmetry),
@@ -55,6 +59,24 @@ impl InstanceRewards {
     /// `[n, parts]`: the raw score of each picture by each reward. Nothing is read back.
     pub fn score(&self, batch: &RewardBatch) -> Tensor<2> {
         Tensor::stack(self.parts.iter().map(|r| r.score(batch)).collect(), 1)
+    }
+}
+
+/// A reward whose network was left out. Settings keep its weight at 0, and with it its scores, which are no numbers,
+/// out of every mix.
+struct Absent(&'static str);
+
+impl Reward for Absent {
+    fn name(&self) -> &'static str {
+        self.0
+    }
+
+    fn protocol(&self) -> String {
+        "no network: not scored".into()
+    }
+
+    fn score(&self, batch: &RewardBatch) -> Tensor<1> {
+        Tensor::full([batch.classes.len()], f32::NAN, &batch.pictures.device())
     }
 }
 

@@ -1,14 +1,12 @@
-//! Is the picture well made? A stand-in for a model of human preference.
-//!
-//! The towers are CLIP's, tuned on pairs whose better picture is known by construction (see `pretrain::preference`).
-//! No person's taste is in them.
+//! Is the picture well made? HPSv2's score: a cosine like CLIP's, by towers that learnt which of two pictures people
+//! prefer (HPSv2 `img_score.py`: no factor of 100). Where the small towers stand in for it, they are tuned on pairs
+//! whose better picture is known by construction (see `pretrain::preference`), and no person's taste is in them.
 
 use burn::prelude::*;
 
 use super::clip::PromptScorer;
 use super::{Reward, RewardBatch};
-use crate::model::bpe::Bpe;
-use crate::model::clip::Clip;
+use crate::model::clip::Tower;
 
 /// Scores pictures by the preference towers' cosine with the prompt of their class.
 pub struct PreferenceReward {
@@ -16,9 +14,9 @@ pub struct PreferenceReward {
 }
 
 impl PreferenceReward {
-    /// A reward for the prompts of `classes`, whose features are computed here, once.
-    pub fn new(preference: Clip, bpe: &Bpe, classes: &[String]) -> Self {
-        Self { scorer: PromptScorer::new(preference, bpe, classes) }
+    /// A reward for one prompt of each class, whose features are computed here, once.
+    pub fn new(tower: Tower, prompts: &[String]) -> Self {
+        Self { scorer: PromptScorer::new(tower, prompts) }
     }
 }
 
@@ -28,7 +26,7 @@ impl Reward for PreferenceReward {
     }
 
     fn protocol(&self) -> String {
-        format!("towers tuned on real pictures against spoilt ones: cos(picture, {})", self.scorer.example)
+        self.scorer.protocol()
     }
 
     fn score(&self, batch: &RewardBatch) -> Tensor<1> {
