@@ -6,7 +6,7 @@ use artune::gpu::{adapters, choose};
 use artune::model::clip::ClipConfig;
 use artune::model::efficientnet::EfficientNetLite0Config;
 use artune::model::family::Family;
-use artune::model::transformer::Transformer;
+use artune::model::policy::Policy;
 use artune::model::weights;
 use artune::platform::rng::Key;
 use artune::rl::rollout::Rollout;
@@ -43,7 +43,7 @@ fn near(what: &str, a: Vec<f32>, b: Vec<f32>, tolerance: f32) {
 }
 
 /// All numbers of a policy, one after the other.
-fn parameters(policy: &Transformer) -> Vec<f32> {
+fn parameters(policy: &Policy) -> Vec<f32> {
     let bytes = weights::save_bytes(policy, false, &[]).expect("bytes");
     let file = SafeTensors::deserialize(&bytes).expect("safetensors");
     let mut tensors = file.tensors();

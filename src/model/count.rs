@@ -3,6 +3,8 @@
 use super::clip::ClipConfig;
 use super::family::{FamilyConfig, Role};
 use super::features::FeatureNetConfig;
+use super::mingpt::MinGptConfig;
+use super::policy::PolicyConfig;
 use super::transformer::GptConfig;
 use super::vq::VqConfig;
 
@@ -11,7 +13,10 @@ impl FamilyConfig {
     pub fn parameters(&self, role: Role) -> u64 {
         let count = match role {
             Role::Tokenizer => tokenizer(&self.vq),
-            Role::Prior => prior(&self.gpt),
+            Role::Prior => match &self.gpt {
+                PolicyConfig::LlamaGen(gpt) => prior(gpt),
+                PolicyConfig::Taming(gpt) => mingpt(gpt),
+            },
             Role::Clip | Role::Preference => clip(&self.clip),
             Role::Features | Role::Judge => features(&self.features),
         };
@@ -25,6 +30,12 @@ fn prior(c: &GptConfig) -> usize {
     let block = 2 * dim + dim * heads * (dim / c.n_head) + dim * dim + 3 * dim * hidden;
     let classes = c.num_classes + usize::from(c.null_class().is_some());
     (classes + 2 * c.vocab_size) * dim + c.n_layer * block + dim
+}
+
+fn mingpt(c: &MinGptConfig) -> usize {
+    let (dim, hidden) = (c.n_embd, c.hidden_dim());
+    let block = 4 * dim + 4 * (dim * dim + dim) + 2 * dim * hidden + hidden + dim;
+    (2 * c.vocab_size + c.block_size) * dim + c.n_layer * block + 2 * dim
 }
 
 /// Weights and biases of a convolution with a square kernel.
@@ -123,5 +134,6 @@ mod tests {
         }
         let shared = GptConfig { n_kv_head: Some(1), class_dropout_prob: 0.0, ..GptConfig::tiny() };
         assert_eq!(prior(&shared), shared.init(&device).num_params());
+        assert_eq!(mingpt(&MinGptConfig::tiny()), MinGptConfig::tiny().init(&device).num_params());
     }
 }

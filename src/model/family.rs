@@ -14,7 +14,8 @@ use thiserror::Error;
 use super::bpe::Bpe;
 use super::clip::{Clip, ClipConfig};
 use super::features::{FeatureNet, FeatureNetConfig};
-use super::transformer::{GptConfig, Transformer};
+use super::policy::{Policy, PolicyConfig};
+use super::transformer::GptConfig;
 use super::vq::{VqConfig, VqModel};
 use super::weights::{self, WeightsError};
 use crate::platform::assets::{self, Asset, AssetError};
@@ -126,7 +127,7 @@ pub struct FamilyConfig {
     /// The tokenizer's.
     pub vq: VqConfig,
     /// The prior's.
-    pub gpt: GptConfig,
+    pub gpt: PolicyConfig,
     /// Both reward towers'.
     pub clip: ClipConfig,
     /// The feature network's and the judge's.
@@ -146,7 +147,7 @@ impl FamilyConfig {
             side: 32,
             grid: 8,
             vq: VqConfig::small(),
-            gpt: GptConfig { num_classes: classes, ..GptConfig::small() },
+            gpt: PolicyConfig::LlamaGen(GptConfig { num_classes: classes, ..GptConfig::small() }),
             clip: ClipConfig::small(),
             features: FeatureNetConfig { classes, ..FeatureNetConfig::small() },
         }
@@ -165,7 +166,7 @@ impl FamilyConfig {
             side: 8,
             grid: 4,
             vq: VqConfig::tiny(),
-            gpt: GptConfig::tiny(),
+            gpt: PolicyConfig::LlamaGen(GptConfig::tiny()),
             clip: ClipConfig::tiny(),
             features: FeatureNetConfig::tiny(),
         }
@@ -186,7 +187,7 @@ pub struct Family {
     /// Picture ↔ tokens.
     pub tokenizer: VqModel,
     /// The pretrained prior: where tuning starts, and the reference it is held to.
-    pub prior: Transformer,
+    pub prior: Policy,
     /// The words of both reward towers.
     pub bpe: Bpe,
     /// The prompt-match reward.

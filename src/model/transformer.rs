@@ -10,10 +10,11 @@ mod config;
 
 use burn::nn::{Embedding, Linear, RmsNorm};
 use burn::prelude::*;
-use burn::tensor::activation::{silu, softmax};
+use burn::tensor::activation::silu;
 
 pub use config::GptConfig;
 
+use super::attention::{KvCache, LayerCache, attend};
 use super::rope::Rope;
 
 /// The network. See the module's documentation.
@@ -69,9 +70,7 @@ impl Transformer {
     /// Room for the keys and values of `batch` sequences. Allocate once per rollout; [`Self::prefill`] starts it anew.
     pub fn cache(&self, batch: usize, device: &Device) -> KvCache {
         let c = &self.config;
-        let shape = [batch, c.n_kv_head.unwrap_or(c.n_head), c.block_size, c.dim / c.n_head];
-        let zeros = || Tensor::zeros(shape, device);
-        KvCache { layers: (0..c.n_layer).map(|_| LayerCache { keys: zeros(), values: zeros() }).collect() }
+        KvCache::new(c.n_layer, [batch, c.n_kv_head.unwrap_or(c.n_head), c.block_size, c.dim / c.n_head], device)
     }
 
     /// Starts sequences of the given classes `[batch]`: logits `[batch, vocab]` of token 0.
@@ -174,24 +173,6 @@ impl Attention {
     }
 }
 
-/// Every query takes a weighted mean of the values: `q` `[batch, heads, seq, head_dim]`, `k` and `v`
-/// `[batch, kv_heads, len, head_dim]` → `[batch, seq, heads * head_dim]`.
-fn attend(q: Tensor<4>, k: Tensor<4>, v: Tensor<4>, mask: Option<Tensor<4>>) -> Tensor<3> {
-    let [batch, heads, seq, head_dim] = q.dims();
-    let [_, kv_heads, len, _] = k.dims();
-    // Heads that share keys stack their queries, so that no key is ever copied. A reshape copies, so only then.
-    let rows = heads / kv_heads * seq;
-    let q = if kv_heads == heads { q } else { q.reshape([batch, kv_heads, rows, head_dim]) };
-    let logits = q.matmul(k.transpose()).reshape([batch, heads, seq, len]); // scaled already: see the rotations' gain
-    let logits = match mask {
-        Some(mask) => logits + mask,
-        None => logits,
-    };
-    let weights = softmax(logits, 3).reshape([batch, kv_heads, rows, len]);
-    let y = weights.matmul(v).reshape([batch, heads, seq, head_dim]);
-    y.swap_dims(1, 2).reshape([batch, seq, heads * head_dim]) // heads side by side
-}
-
 /// SwiGLU: `w2(silu(w1 x) * w3 x)`.
 #[derive(Module, Debug)]
 pub struct FeedForward {
@@ -207,30 +188,6 @@ impl FeedForward {
     /// `[batch, seq, dim]` → the same.
     pub fn forward(&self, x: Tensor<3>) -> Tensor<3> {
         self.w2.forward(silu(self.w1.forward(x.clone())) * self.w3.forward(x))
-    }
-}
-
-/// Keys and values of all positions so far, allocated once and overwritten by the next rollout.
-#[derive(Clone, Debug)]
-pub struct KvCache {
-    layers: Vec<LayerCache>,
-}
-
-/// One block's part: both `[batch, n_kv_head, block_size, head_dim]`.
-#[derive(Clone, Debug)]
-struct LayerCache {
-    keys: Tensor<4>,
-    values: Tensor<4>,
-}
-
-impl LayerCache {
-    /// Writes one position's `[batch, n_kv_head, 1, head_dim]` and returns views of all positions up to it.
-    fn push(&mut self, key: Tensor<4>, value: Tensor<4>, position: usize) -> [Tensor<4>; 2] {
-        let at = position..position + 1;
-        // `inplace` moves the tensor out, so that the write may reuse its memory.
-        self.keys.inplace(|t| t.slice_assign(s![.., .., at.clone(), ..], key));
-        self.values.inplace(|t| t.slice_assign(s![.., .., at.clone(), ..], value));
-        [&self.keys, &self.values].map(|t| t.clone().narrow(2, 0, position + 1))
     }
 }
 

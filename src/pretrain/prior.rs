@@ -13,7 +13,7 @@ use crate::data::grid::rgb_pictures;
 use crate::data::{AugmentConfig, Pictures, Split};
 use crate::gpu::read::read;
 use crate::model::family::{CLASSES, FamilyConfig, Role};
-use crate::model::transformer::Transformer;
+use crate::model::policy::Policy;
 use crate::model::vq::VqModel;
 use crate::platform::rng::Key;
 use crate::rl::grpo::token_log_probs;
@@ -91,22 +91,22 @@ async fn tokens(tokenizer: &VqModel, x: Tensor<4>) -> Result<Vec<Vec<i32>>> {
 }
 
 impl Task for PriorTask {
-    type Model = Transformer;
+    type Model = Policy;
 
     fn role(&self) -> Role {
         Role::Prior
     }
 
-    async fn loss(&mut self, model: &Transformer, step: u64) -> Result<Loss> {
+    async fn loss(&mut self, model: &Policy, step: u64) -> Result<Loss> {
         let mut random = Key::new(self.seed).fold(step).stream();
-        let null = self.config.gpt.num_classes;
+        let null = self.config.gpt.null_class();
         let (start, mut rows) = (random.below(self.train.len()), vec![]);
         for i in 0..self.batch {
             // Classes in turn from a random start: an even balance without counting.
             let class = (i + start) % self.train.len();
             let of_class = &self.train[class];
             let tokens = of_class.get(random.below(of_class.len().max(1))).context("a class has no pictures")?;
-            let label = if random.uniform() < CLASS_DROPOUT { null } else { class };
+            let label = null.filter(|_| random.uniform() < CLASS_DROPOUT).unwrap_or(class);
             rows.push((label, tokens.as_slice()));
         }
         let (classes, tokens) = self.tensors(&rows);
@@ -116,7 +116,7 @@ impl Task for PriorTask {
         Ok(Loss { total, parts: vec![] })
     }
 
-    async fn evaluate(&mut self, model: &Transformer) -> Result<BTreeMap<String, f64>> {
+    async fn evaluate(&mut self, model: &Policy) -> Result<BTreeMap<String, f64>> {
         let (mut nll, mut entropy, mut n) = (0.0, 0.0, 0.0);
         for chunk in self.held_out.chunks(64) {
             let rows: Vec<(usize, &[i32])> = chunk.iter().map(|(c, t)| (*c, t.as_slice())).collect();
@@ -134,9 +134,9 @@ impl Task for PriorTask {
         vec![(CLASSES, serde_json::json!(self.class_names).to_string())]
     }
 
-    async fn show(&mut self, model: &Transformer) -> Result<Option<Shown>> {
+    async fn show(&mut self, model: &Policy) -> Result<Option<Shown>> {
         // One row a class, eight samples at guidance 2; rows of sixteen pictures show two classes.
-        let classes: Vec<usize> = (0..self.config.gpt.num_classes).flat_map(|c| std::iter::repeat_n(c, 8)).collect();
+        let classes: Vec<usize> = (0..self.config.gpt.num_classes()).flat_map(|c| std::iter::repeat_n(c, 8)).collect();
         let keys = (0..classes.len()).map(|i| Key::new(self.seed).fold(u64::MAX - 1).fold(i as u64)).collect();
         let sampling = SamplingConfig { guidance: 2.0, ..SamplingConfig::default() };
         let tokens = Rollout::new(model, &classes, keys, sampling, &self.device).finish(model).await;

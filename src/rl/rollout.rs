@@ -9,7 +9,7 @@ use burn::prelude::*;
 use super::sampling::{SamplingConfig, guide, likeliest};
 use crate::gpu::add_gumbel;
 use crate::gpu::read::rest;
-use crate::model::transformer::{KvCache, Transformer};
+use crate::model::policy::{KvCache, Policy};
 use crate::platform::rng::Key;
 
 /// A batch of token sequences being written.
@@ -30,13 +30,7 @@ impl Rollout {
     ///
     /// # Panics
     /// If there are not as many keys as classes.
-    pub fn new(
-        model: &Transformer,
-        classes: &[usize],
-        keys: Vec<Key>,
-        sampling: SamplingConfig,
-        device: &Device,
-    ) -> Self {
+    pub fn new(model: &Policy, classes: &[usize], keys: Vec<Key>, sampling: SamplingConfig, device: &Device) -> Self {
         assert_eq!(classes.len(), keys.len(), "one key per sequence");
         let config = model.config();
         let null = config.null_class().filter(|_| sampling.guidance != 1.0);
@@ -51,9 +45,9 @@ impl Rollout {
             keys,
             classes: Tensor::from_data(TensorData::new(ids, [rows]), device),
             cache: model.cache(rows, device),
-            tokens: Vec::with_capacity(config.block_size),
+            tokens: Vec::with_capacity(config.block_size()),
             given: vec![],
-            length: config.block_size,
+            length: config.block_size(),
             guided: null.is_some(),
         }
     }
@@ -78,7 +72,7 @@ impl Rollout {
     }
 
     /// Writes the next token of every sequence; `true` while there are more to write.
-    pub fn step(&mut self, model: &Transformer) -> bool {
+    pub fn step(&mut self, model: &Policy) -> bool {
         let position = self.tokens.len();
         if position == self.length {
             return false;
@@ -130,7 +124,7 @@ impl Rollout {
     }
 
     /// Writes all that is missing and returns the tokens `[n, length]`.
-    pub async fn finish(mut self, model: &Transformer) -> Tensor<2, Int> {
+    pub async fn finish(mut self, model: &Policy) -> Tensor<2, Int> {
         let device = self.classes.device();
         while self.step(model) {
             rest(&device).await;
@@ -142,6 +136,7 @@ impl Rollout {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::policy::PolicyConfig;
     use crate::model::transformer::GptConfig;
 
     fn ids(tokens: Tensor<2, Int>) -> Vec<Vec<u32>> {
@@ -152,7 +147,7 @@ mod tests {
     #[test]
     fn a_prefix_that_the_model_wrote_leads_to_the_same_sequence_and_another_does_not() {
         let device = Device::flex();
-        let model = GptConfig::tiny().init_random_head(&device);
+        let model = PolicyConfig::LlamaGen(GptConfig::tiny()).init_random_head(&device);
         for guidance in [1.0, 2.0] {
             let sampling = SamplingConfig { guidance, ..SamplingConfig::default() };
             let begin = || Rollout::new(&model, &[3, 7], vec![Key::new(1), Key::new(2)], sampling, &device);

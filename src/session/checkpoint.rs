@@ -13,7 +13,7 @@ use crate::reward::moments::Moments;
 use crate::rl::trainer::TrainerState;
 
 /// Raised whenever older files can no longer be read.
-const VERSION: u32 = 3;
+const VERSION: u32 = 4;
 /// Checkpoints kept in a folder; older ones are removed.
 const KEEP: usize = 3;
 

@@ -13,7 +13,7 @@ use crate::metrics::kid::{Polynomial, kid};
 use crate::metrics::{Features, Gaussian, Protocol, diversity, frechet, prdc};
 use crate::model::efficientnet::{EfficientNetLite0, EfficientNetLite0Config};
 use crate::model::family::Family;
-use crate::model::transformer::Transformer;
+use crate::model::policy::Policy;
 use crate::model::weights;
 use crate::platform::assets::{self, Asset};
 use crate::platform::rng::Key;
@@ -101,13 +101,13 @@ impl Evaluator {
     /// Where the device fails, or there are too few samples to measure anything.
     pub async fn evaluate(
         &self,
-        model: &Transformer,
+        model: &Policy,
         family: &Family,
         rewards: &InstanceRewards,
         request: &Request,
     ) -> Result<Evaluation> {
         let device = &self.network.devices()[0];
-        let (n, classes) = (request.samples, family.config.gpt.num_classes);
+        let (n, classes) = (request.samples, family.config.gpt.num_classes());
         let labels: Vec<usize> = (0..n).map(|i| i % classes).collect();
         let sampling = SamplingConfig {
             guidance: request.guidance,

@@ -137,8 +137,9 @@ pub struct Forecast {
 pub fn forecast(config: &RunConfig, shape: &FamilyConfig, watched: bool, keyframes: u64) -> Forecast {
     let gpt = &shape.gpt;
     let [d, h, layers, heads, t, v] =
-        [gpt.dim, gpt.hidden_dim(), gpt.n_layer, gpt.n_head, gpt.block_size, gpt.vocab_size].map(|n| n as u64);
-    let keys = (gpt.n_kv_head.unwrap_or(gpt.n_head) * gpt.dim / gpt.n_head) as u64;
+        [gpt.dim(), gpt.hidden_dim(), gpt.n_layer(), gpt.n_head(), gpt.block_size(), gpt.vocab_size()]
+            .map(|n| n as u64);
+    let keys = (gpt.n_kv_head() * gpt.dim() / gpt.n_head()) as u64;
     let n = config.prompts * config.num_generations;
     let m = if config.micro_batch == 0 { n } else { config.micro_batch.min(n) };
     let twins = |guidance: f64| if guidance != 1.0 && gpt.null_class().is_some() { 2 } else { 1 };

@@ -205,7 +205,7 @@ async fn computed_bootstrap(family: &Family, config: &RunConfig, device: &Device
         values.extend(features);
         entropy += nats;
     }
-    let share = normalized(entropy / (BOOTSTRAP / BATCH) as f64, family.config.gpt.vocab_size);
+    let share = normalized(entropy / (BOOTSTRAP / BATCH) as f64, family.config.gpt.vocab_size());
     Ok((Features::from_f32(BOOTSTRAP, values.len() / BOOTSTRAP, &values)?, share))
 }
 
@@ -216,7 +216,7 @@ async fn bootstrap_chunk(
     chunk: usize,
     device: &Device,
 ) -> Result<(Vec<f32>, f64)> {
-    let classes: Vec<usize> = (0..BATCH).map(|i| i % family.config.gpt.num_classes).collect();
+    let classes: Vec<usize> = (0..BATCH).map(|i| i % family.config.gpt.num_classes()).collect();
     let key = Key::new(config.seed).fold(purpose::BOOTSTRAP).fold(chunk as u64);
     let keys = (0..BATCH).map(|i| key.fold(i as u64)).collect();
     let rollout = Rollout::new(&family.prior, &classes, keys, rollout_sampling(config), device);
@@ -277,7 +277,7 @@ mod tests {
         let computed: Vec<f64> = chunk.iter().map(|&value| value.into()).collect();
         let stored = mean(&features.data()[3 * chunk.len()..]);
         assert!((stored - mean(&computed)).abs() < 0.05 * stored.abs(), "{stored} and {}", mean(&computed));
-        let share = normalized(nats, family.config.gpt.vocab_size);
+        let share = normalized(nats, family.config.gpt.vocab_size());
         assert!((share - entropy).abs() < 0.02, "a quarter has {share}, all have {entropy}");
     }
 

@@ -178,7 +178,7 @@ pub fn bench(options: &Options, repeats: usize) -> Result<BenchReport> {
     let config = studio.trainer.config().clone();
     let gpt = studio.trainer.family().config.gpt.clone();
     let rows = (config.prompts * config.num_generations) as usize;
-    let tokens = (rows * gpt.block_size) as f64;
+    let tokens = (rows * gpt.block_size()) as f64;
     let mut by_phase: [Vec<f64>; 4] = Default::default();
     for round in 0..=repeats {
         let start = studio.trainer.update();
@@ -193,7 +193,7 @@ pub fn bench(options: &Options, repeats: usize) -> Result<BenchReport> {
         }
     }
     let whole = (0..repeats).map(|i| by_phase.iter().map(|phase| phase[i]).sum()).collect();
-    let size = format!("{rows} sequences of {} tokens, guidance {}", gpt.block_size, config.guidance);
+    let size = format!("{rows} sequences of {} tokens, guidance {}", gpt.block_size(), config.guidance);
     let mut timings: Vec<Timing> = Phase::ALL
         .map(Phase::name)
         .into_iter()

@@ -5,10 +5,8 @@ use burn::prelude::*;
 use serde::{Deserialize, Serialize};
 
 use super::{Attention, FeedForward, LabelEmbedder, Transformer, TransformerBlock};
+use crate::model::attention::causal;
 use crate::model::rope::Rope;
-
-/// Added to the attention logit of a position that may not be seen; finite, because WGSL promises no infinities.
-const UNSEEN: f32 = -1e9;
 
 /// Shape of a [`Transformer`].
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -104,7 +102,6 @@ impl GptConfig {
         });
         // Attention divides q·k by √head_dim. Queries and keys both pass the rotation, so each takes half of that.
         let gain = (head_dim as f32).powf(-0.25);
-        let positions = 1 + self.block_size;
         let classes = self.num_classes + usize::from(self.null_class().is_some());
         Transformer {
             cls_embedding: LabelEmbedder { embedding_table: embedding(classes) },
@@ -113,7 +110,7 @@ impl GptConfig {
             norm: norm(),
             output: LinearConfig::new(dim, self.vocab_size).with_bias(false).with_initializer(head).init(device),
             rope: Rope::new(self.block_size.isqrt(), head_dim, self.rope_base, 1, gain, device),
-            causal: Tensor::<2>::full([positions, positions], UNSEEN, device).triu(1).unsqueeze(),
+            causal: causal(1 + self.block_size, device),
             config: self.clone(),
         }
     }

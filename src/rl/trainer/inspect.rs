@@ -8,7 +8,7 @@ use super::optimise::loss_config;
 use super::{Rollouts, TrainError, Trainer, autodiff_copy, teacher_forced};
 use crate::data::grid::rgb_pictures;
 use crate::gpu::read::{read, read_ids, read_together};
-use crate::model::transformer::Transformer;
+use crate::model::policy::Policy;
 use crate::platform::rng::Key;
 use crate::rl::grpo::{Level, token_log_probs};
 use crate::rl::rollout::Rollout;
@@ -120,7 +120,7 @@ impl Trainer {
     /// # Errors
     /// Where the device fails.
     pub async fn readings(&self, class: usize, tokens: &[u32], candidates: usize) -> Result<Vec<Reading>, TrainError> {
-        let vocabulary = self.family.config.gpt.vocab_size;
+        let vocabulary = self.family.config.gpt.vocab_size();
         let ids = self.sequences(&[tokens]);
         let class = Tensor::<1, Int>::from_data([class as i32], &self.device);
         let logits = teacher_forced(&self.acting, class.clone(), ids.clone());
@@ -168,7 +168,7 @@ impl Trainer {
     /// If `prefix` is longer than a sequence.
     pub async fn write_again(
         &self,
-        policy: &Transformer,
+        policy: &Policy,
         specimen: &Specimen,
         prefix: &[u32],
     ) -> Result<Vec<u32>, TrainError> {
@@ -189,7 +189,7 @@ impl Trainer {
     ///
     /// # Errors
     /// Where the record does not fit this family.
-    pub fn policy_of(&self, record: Vec<u8>) -> Result<Transformer, TrainError> {
+    pub fn policy_of(&self, record: Vec<u8>) -> Result<Policy, TrainError> {
         let wrong = |e: &dyn std::fmt::Display| TrainError::State(e.to_string());
         let record = burn::store::ModuleRecord::from_bytes(burn::tensor::Bytes::from_bytes_vec(record));
         let learner = autodiff_copy(&self.family, &self.device);

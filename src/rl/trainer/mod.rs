@@ -32,7 +32,7 @@ use crate::config::RunConfig;
 use crate::gpu::read::{ReadError, to_host};
 use crate::metrics::MetricError;
 use crate::model::family::Family;
-use crate::model::transformer::Transformer;
+use crate::model::policy::Policy;
 use crate::platform::clock::Stopwatch;
 use crate::platform::rng::Key;
 use crate::reward::loo_fid::{LooFid, LooFidError};
@@ -209,9 +209,9 @@ pub struct Trainer {
     rewards: InstanceRewards,
     loo: LooFid,
     /// The policy as it learns, on the autodiff device.
-    learner: Transformer,
+    learner: Policy,
     /// The policy without gradients; refreshed after each inner step.
-    acting: Transformer,
+    acting: Policy,
     optimizer: AdamW,
     entropy_measured: f64,
     update: u64,
@@ -285,7 +285,7 @@ impl Trainer {
     }
 
     /// The policy as it is now, without gradients.
-    pub fn policy(&self) -> &Transformer {
+    pub fn policy(&self) -> &Policy {
         &self.acting
     }
 
@@ -305,7 +305,7 @@ impl Trainer {
     }
 
     /// Holds the policy to another reference from now on.
-    pub fn replace_reference(&mut self, reference: Transformer) {
+    pub fn replace_reference(&mut self, reference: Policy) {
         self.family.prior = reference;
     }
 
@@ -396,7 +396,7 @@ fn throughput(tokens: f64, seconds: [f64; 4]) -> BTreeMap<String, f64> {
 
 /// A copy of the prior that records gradients. (Made fresh and filled: weights that were loaded without autodiff
 /// would stay without it.)
-fn autodiff_copy(family: &Family, device: &Device) -> Transformer {
+fn autodiff_copy(family: &Family, device: &Device) -> Policy {
     let mut values = Values(vec![]);
     family.prior.visit(&mut values);
     family.config.gpt.init(&device.clone().autodiff()).map(&mut Fill(values.0.into_iter()))

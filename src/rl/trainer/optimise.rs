@@ -12,7 +12,7 @@ use super::{
 };
 use crate::config::RunConfig;
 use crate::gpu::read::{read, read_together, rest};
-use crate::model::transformer::Transformer;
+use crate::model::policy::Policy;
 use crate::platform::rng::Key;
 use crate::rl::entropy::{AdaptiveEntropy, EntropyController, normalized};
 use crate::rl::gradient;
@@ -50,7 +50,7 @@ impl Trainer {
             newest.old_logp = old.iter().collect();
         }
         let entropy = entropy.iter::<f32>().next().unwrap_or(f32::NAN) as f64;
-        let h_norm = normalized(entropy, self.family.config.gpt.vocab_size);
+        let h_norm = normalized(entropy, self.family.config.gpt.vocab_size());
         let progress = self.update as f64 / self.config.updates.max(1) as f64;
         let alpha = self.controller().coefficient(progress, h_norm);
 
@@ -88,7 +88,7 @@ impl Trainer {
         // Q2 again, drawn anew for every pass as the authors' code does.
         let dropped = self.dropped(n, prepared.inner as u64 + 1);
         let loss_config = loss_config(&self.config);
-        let length = self.family.config.gpt.block_size;
+        let length = self.family.config.gpt.block_size();
         let mut accumulator = GradientsAccumulator::new();
         let mut stats: Option<Tensor<1>> = None;
         for rows in self.chunks(n) {
@@ -191,12 +191,14 @@ impl Trainer {
     fn dropped(&self, n: usize, pass: u64) -> Vec<bool> {
         let key = Key::new(self.config.seed).fold(self.update).fold(purpose::DROPOUT).fold(pass);
         let mut stream = key.stream();
-        (0..n).map(|_| self.config.quirk_label_dropout && stream.uniform() < 0.1).collect()
+        let drops = self.config.quirk_label_dropout && self.family.config.gpt.null_class().is_some();
+        (0..n).map(|_| drops && stream.uniform() < 0.1).collect()
     }
 
     fn labels(&self, classes: &[usize], dropped: &[bool]) -> Tensor<1, Int> {
-        let null = self.family.config.gpt.num_classes as i32;
-        let ids: Vec<i32> = classes.iter().zip(dropped).map(|(&c, &d)| if d { null } else { c as i32 }).collect();
+        let null = self.family.config.gpt.null_class();
+        let label = |(&class, &dropped): (&usize, &bool)| null.filter(|_| dropped).unwrap_or(class) as i32;
+        let ids: Vec<i32> = classes.iter().zip(dropped).map(label).collect();
         Tensor::from_data(TensorData::new(ids, [classes.len()]), &self.device)
     }
 
@@ -215,7 +217,7 @@ impl Trainer {
 }
 
 /// Logits `[n, t, vocab]` of the tokens `[n, t]` themselves: each position sees the class and the tokens before it.
-pub fn teacher_forced(model: &Transformer, classes: Tensor<1, Int>, tokens: Tensor<2, Int>) -> Tensor<3> {
+pub fn teacher_forced(model: &Policy, classes: Tensor<1, Int>, tokens: Tensor<2, Int>) -> Tensor<3> {
     let [_, t] = tokens.dims();
     model.forward(classes, tokens.narrow(1, 0, t - 1))
 }

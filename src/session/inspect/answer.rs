@@ -9,7 +9,7 @@ use super::{CANDIDATES, Crops, InLoss, Inspection, Neighbour, Pushed, Question, 
 use crate::data::grid::rgb_from_chw;
 use crate::data::prompts::class_prompt;
 use crate::data::{Background, Nearest, Pictures, augment};
-use crate::model::transformer::Transformer;
+use crate::model::policy::Policy;
 use crate::platform::files;
 use crate::rl::trainer::Specimen;
 use crate::session::checkpoint;
@@ -47,7 +47,7 @@ struct Written {
 struct Loaded {
     path: PathBuf,
     modified: Option<files::Time>,
-    policy: Transformer,
+    policy: Policy,
 }
 
 impl Studio {
@@ -65,7 +65,7 @@ impl Studio {
     ) -> Result<Inspection> {
         let specimen = self.find(question).await?;
         let family = &self.trainer.family().config;
-        let (side, grid, vocabulary) = (family.side, family.grid, family.gpt.vocab_size);
+        let (side, grid, vocabulary) = (family.side, family.grid, family.gpt.vocab_size());
         check(question, specimen.tokens.len(), vocabulary)?;
         let (tokens, rgb) = if specimen.tokens.starts_with(&question.prefix) {
             (specimen.tokens.clone(), specimen.picture.clone())

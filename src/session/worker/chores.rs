@@ -124,7 +124,7 @@ impl Engine {
         }
         let trainer = &self.studio.trainer;
         let (config, family) = (trainer.config(), &trainer.family().config);
-        let (update, side, count) = (trainer.update(), family.side, family.gpt.num_classes);
+        let (update, side, count) = (trainer.update(), family.side, family.gpt.num_classes());
         let (mut classes, columns): (Vec<usize>, _) = match &self.record {
             Some(_) => ((0..count).flat_map(|c| std::iter::repeat_n(c, SHEET)).collect(), 4 * SHEET),
             None => ((0..SHOWN.0).map(|i| i * count / SHOWN.0).collect(), SHOWN.1),

@@ -1,0 +1,162 @@
+//! The network that is tuned, whichever it is: one interface over LlamaGen's and taming-transformers' priors.
+
+use burn::prelude::*;
+use serde::{Deserialize, Serialize};
+
+use super::mingpt::{MinGpt, MinGptConfig};
+use super::transformer::{GptConfig, Transformer};
+
+pub use super::attention::KvCache;
+
+/// Shape of a [`Policy`]. Written as the shape of its network alone: the field names tell the two apart.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum PolicyConfig {
+    /// LlamaGen's transformer.
+    LlamaGen(GptConfig),
+    /// taming-transformers' class-conditional GPT.
+    Taming(MinGptConfig),
+}
+
+impl PolicyConfig {
+    /// Size of the codebook.
+    pub fn vocab_size(&self) -> usize {
+        match self {
+            Self::LlamaGen(c) => c.vocab_size,
+            Self::Taming(c) => c.vocab_size,
+        }
+    }
+
+    /// Tokens per picture.
+    pub fn block_size(&self) -> usize {
+        match self {
+            Self::LlamaGen(c) => c.block_size,
+            Self::Taming(c) => c.block_size,
+        }
+    }
+
+    /// Number of classes, the null class not counted.
+    pub fn num_classes(&self) -> usize {
+        match self {
+            Self::LlamaGen(c) => c.num_classes,
+            Self::Taming(c) => c.num_classes,
+        }
+    }
+
+    /// Id of the class that stands for none, if the network knows one: without it there is no guidance.
+    pub fn null_class(&self) -> Option<usize> {
+        match self {
+            Self::LlamaGen(c) => c.null_class(),
+            Self::Taming(_) => None,
+        }
+    }
+
+    /// Width of the residual stream.
+    pub fn dim(&self) -> usize {
+        match self {
+            Self::LlamaGen(c) => c.dim,
+            Self::Taming(c) => c.n_embd,
+        }
+    }
+
+    /// Width of the layer inside the feed-forward part.
+    pub fn hidden_dim(&self) -> usize {
+        match self {
+            Self::LlamaGen(c) => c.hidden_dim(),
+            Self::Taming(c) => c.hidden_dim(),
+        }
+    }
+
+    /// Number of blocks.
+    pub fn n_layer(&self) -> usize {
+        match self {
+            Self::LlamaGen(c) => c.n_layer,
+            Self::Taming(c) => c.n_layer,
+        }
+    }
+
+    /// Query heads per block.
+    pub fn n_head(&self) -> usize {
+        match self {
+            Self::LlamaGen(c) => c.n_head,
+            Self::Taming(c) => c.n_head,
+        }
+    }
+
+    /// Key and value heads per block.
+    pub fn n_kv_head(&self) -> usize {
+        match self {
+            Self::LlamaGen(c) => c.n_kv_head.unwrap_or(c.n_head),
+            Self::Taming(c) => c.n_head,
+        }
+    }
+
+    /// A fresh network.
+    pub fn init(&self, device: &Device) -> Policy {
+        match self {
+            Self::LlamaGen(c) => Policy::LlamaGen(c.init(device)),
+            Self::Taming(c) => Policy::Taming(c.init(device)),
+        }
+    }
+
+    /// As [`Self::init`], but with a random output head in every case: for tests that need preferences.
+    pub fn init_random_head(&self, device: &Device) -> Policy {
+        match self {
+            Self::LlamaGen(c) => Policy::LlamaGen(c.init_random_head(device)),
+            Self::Taming(c) => Policy::Taming(c.init(device)),
+        }
+    }
+}
+
+/// A network that writes pictures' tokens, given a class.
+#[derive(Module, Debug)]
+#[expect(clippy::large_enum_variant, reason = "there are a handful of policies, and all are passed by reference")]
+pub enum Policy {
+    /// LlamaGen's transformer.
+    LlamaGen(Transformer),
+    /// taming-transformers' class-conditional GPT.
+    Taming(MinGpt),
+}
+
+impl Policy {
+    /// The shape it was made with.
+    pub fn config(&self) -> PolicyConfig {
+        match self {
+            Self::LlamaGen(net) => PolicyConfig::LlamaGen(net.config().clone()),
+            Self::Taming(net) => PolicyConfig::Taming(net.config().clone()),
+        }
+    }
+
+    /// Logits of every position at once: `class` `[batch]` and `tokens` `[batch, seq - 1]` → `[batch, seq, vocab]`;
+    /// position `t` predicts token `t`.
+    pub fn forward(&self, class: Tensor<1, Int>, tokens: Tensor<2, Int>) -> Tensor<3> {
+        match self {
+            Self::LlamaGen(net) => net.forward(class, tokens),
+            Self::Taming(net) => net.forward(class, tokens),
+        }
+    }
+
+    /// Room for the keys and values of `batch` sequences; [`Self::prefill`] starts it anew.
+    pub fn cache(&self, batch: usize, device: &Device) -> KvCache {
+        match self {
+            Self::LlamaGen(net) => net.cache(batch, device),
+            Self::Taming(net) => net.cache(batch, device),
+        }
+    }
+
+    /// Starts sequences of the given classes `[batch]`: logits `[batch, vocab]` of token 0.
+    pub fn prefill(&self, class: Tensor<1, Int>, cache: &mut KvCache) -> Tensor<2> {
+        match self {
+            Self::LlamaGen(net) => net.prefill(class, cache),
+            Self::Taming(net) => net.prefill(class, cache),
+        }
+    }
+
+    /// Goes on by one token: given token `pos` of every sequence `[batch, 1]`, logits `[batch, vocab]` of `pos + 1`.
+    pub fn step(&self, tokens: Tensor<2, Int>, pos: usize, cache: &mut KvCache) -> Tensor<2> {
+        match self {
+            Self::LlamaGen(net) => net.step(tokens, pos, cache),
+            Self::Taming(net) => net.step(tokens, pos, cache),
+        }
+    }
+}
