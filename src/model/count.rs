@@ -2,6 +2,7 @@
 
 use super::clip::ClipConfig;
 use super::family::{FamilyConfig, Role};
+use super::feature_network::FeatureShape;
 use super::features::FeatureNetConfig;
 use super::mingpt::MinGptConfig;
 use super::policy::PolicyConfig;
@@ -17,8 +18,10 @@ impl FamilyConfig {
                 PolicyConfig::LlamaGen(gpt) => prior(gpt),
                 PolicyConfig::Taming(gpt) => mingpt(gpt),
             },
-            Role::Clip | Role::Preference => clip(&self.clip),
-            Role::Features | Role::Judge => features(&self.features),
+            Role::Clip => self.clip.as_ref().map_or(0, clip),
+            Role::Preference => self.preference.as_ref().map_or(0, clip),
+            Role::Features => network(&self.features),
+            Role::Judge => network(&self.judge),
         };
         count as u64
     }
@@ -104,6 +107,13 @@ fn clip(c: &ClipConfig) -> usize {
     vision + text
 }
 
+fn network(shape: &FeatureShape) -> usize {
+    match shape {
+        FeatureShape::Small(c) => features(c),
+        FeatureShape::EfficientNet(_) => 4_652_008,
+    }
+}
+
 fn features(c: &FeatureNetConfig) -> usize {
     let Some(&first) = c.channels.first() else { return 0 };
     let stage = |pair: &[usize]| 2 * pair[0] + conv(pair[0], pair[1], 3) + 2 * pair[1] + conv(pair[1], pair[1], 3);
@@ -117,16 +127,18 @@ mod tests {
     use burn::prelude::Device;
 
     use super::*;
+    use crate::model::family::OwnConfig;
 
     #[test]
     fn the_formulas_count_what_the_networks_have() {
         let device = Device::flex();
-        for c in [FamilyConfig::tiny(), FamilyConfig::small()] {
+        for own in [OwnConfig::tiny(), OwnConfig::small()] {
+            let c = FamilyConfig::from(own.clone());
             let real = [
                 (Role::Tokenizer, c.vq.init(&device).num_params()),
                 (Role::Prior, c.gpt.init(&device).num_params()),
-                (Role::Clip, c.clip.init(&device).num_params()),
-                (Role::Judge, c.features.init(&device).num_params()),
+                (Role::Clip, own.clip.init(&device).num_params()),
+                (Role::Judge, own.features.init(&device).num_params()),
             ];
             for (role, count) in real {
                 assert_eq!(c.parameters(role), count as u64, "{} {role}", c.name);

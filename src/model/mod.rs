@@ -7,6 +7,7 @@ pub mod clip;
 mod count;
 pub mod efficientnet;
 pub mod family;
+pub mod feature_network;
 pub mod features;
 pub mod mingpt;
 pub mod policy;

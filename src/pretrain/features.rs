@@ -15,6 +15,7 @@ use crate::data::sampling::Groups;
 use crate::data::{AugmentConfig, Pictures, Split};
 use crate::gpu::read::read;
 use crate::model::family::{CLASSES, Role};
+use crate::model::feature_network::FeatureNetwork;
 use crate::model::features::FeatureNet;
 use crate::platform::rng::Key;
 
@@ -75,7 +76,7 @@ impl Task for FeaturesTask<'_> {
     async fn evaluate(&mut self, model: &FeatureNet) -> Result<BTreeMap<String, f64>> {
         let x = held_out(self.pictures, self.split, &self.device);
         let classes: Vec<usize> = self.split.held_out.iter().map(|&i| self.pictures.pictures[i].class).collect();
-        Ok([("held_out/accuracy".into(), accuracy(model, x, &classes).await?)].into())
+        Ok([("held_out/accuracy".into(), accuracy(&FeatureNetwork::Small(model.clone()), x, &classes).await?)].into())
     }
 }
 
@@ -83,7 +84,7 @@ impl Task for FeaturesTask<'_> {
 ///
 /// # Errors
 /// Where the device fails.
-pub async fn accuracy(model: &FeatureNet, x: Tensor<4>, classes: &[usize]) -> Result<f64> {
+pub async fn accuracy(model: &FeatureNetwork, x: Tensor<4>, classes: &[usize]) -> Result<f64> {
     let guesses = classify(model, x).await?;
     let right = guesses.iter().zip(classes).filter(|(a, b)| a == b).count();
     Ok(right as f64 / classes.len().max(1) as f64)
@@ -93,7 +94,7 @@ pub async fn accuracy(model: &FeatureNet, x: Tensor<4>, classes: &[usize]) -> Re
 ///
 /// # Errors
 /// Where the device fails.
-pub async fn classify(model: &FeatureNet, x: Tensor<4>) -> Result<Vec<usize>> {
+pub async fn classify(model: &FeatureNetwork, x: Tensor<4>) -> Result<Vec<usize>> {
     let n = x.dims()[0];
     let mut guesses = Vec::with_capacity(n);
     for start in (0..n).step_by(128) {

@@ -17,7 +17,7 @@ use crate::data::{AugmentConfig, Batch, Groups, Pictures, Split};
 use crate::gpu::read::read;
 use crate::model::bpe::Bpe;
 use crate::model::clip::{Clip, cosine};
-use crate::model::family::{FamilyConfig, Role};
+use crate::model::family::{OwnConfig, Role};
 use crate::model::vq::VqModel;
 use crate::platform::assets::AssetError;
 use crate::platform::rng::{Key, Stream};
@@ -63,7 +63,7 @@ pub struct PreferenceTask<'a> {
     pictures: &'a Pictures,
     split: &'a Split,
     groups: Groups,
-    config: FamilyConfig,
+    config: OwnConfig,
     tokenizer: VqModel,
     /// Ids `[classes, context]`. On a page their list may not have been fetched, which the first step tells.
     prompts: Result<Tensor<2, Int>, AssetError>,
@@ -77,7 +77,7 @@ impl<'a> PreferenceTask<'a> {
     pub fn new(
         pictures: &'a Pictures,
         split: &'a Split,
-        config: FamilyConfig,
+        config: OwnConfig,
         tokenizer: VqModel,
         (batch, seed): (usize, u64),
         device: &Device,
@@ -308,7 +308,7 @@ mod tests {
         let device = Device::flex();
         let pictures = Pictures::embedded().expect("embedded");
         let split = pictures.split(0.1);
-        let config = FamilyConfig::small();
+        let config = OwnConfig::small();
         let tokenizer = config.vq.init(&device);
         let task = PreferenceTask::new(&pictures, &split, config, tokenizer, (8, 1), &device);
         let batch = pictures.plain_batch(&split.train[..9]);

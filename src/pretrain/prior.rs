@@ -12,7 +12,7 @@ use super::{Loss, Pictures as Shown, Task};
 use crate::data::grid::rgb_pictures;
 use crate::data::{AugmentConfig, Pictures, Split};
 use crate::gpu::read::read;
-use crate::model::family::{CLASSES, FamilyConfig, Role};
+use crate::model::family::{CLASSES, OwnConfig, Role};
 use crate::model::policy::Policy;
 use crate::model::vq::VqModel;
 use crate::platform::rng::Key;
@@ -26,7 +26,7 @@ const CLASS_DROPOUT: f32 = 0.1;
 
 /// Token sequences to imitate.
 pub struct PriorTask {
-    config: FamilyConfig,
+    config: OwnConfig,
     tokenizer: VqModel,
     /// Tokens by class, one entry per view of a training picture.
     train: Vec<Vec<Vec<i32>>>,
@@ -45,7 +45,7 @@ impl PriorTask {
     pub async fn new(
         pictures: &Pictures,
         split: &Split,
-        config: FamilyConfig,
+        config: OwnConfig,
         tokenizer: VqModel,
         (batch, views, seed): (usize, usize, u64),
         device: &Device,

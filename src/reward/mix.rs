@@ -60,10 +60,27 @@ impl InstanceRewards {
     pub fn score(&self, batch: &RewardBatch) -> Tensor<2> {
         Tensor::stack(self.parts.iter().map(|r| r.score(batch)).collect(), 1)
     }
+
+    /// The scores of each picture, from what [`Self::score`] gave, row by row; NaN where there is no network to score
+    /// with. (On the device there are zeros: not every device knows NaN.)
+    pub fn table(&self, scores: &[f64]) -> Vec<Vec<f64>> {
+        let absent: Vec<bool> = self.parts.iter().map(|r| !r.is_scored()).collect();
+        let row = |row: &[f64]| row.iter().zip(&absent).map(|(s, absent)| if *absent { f64::NAN } else { *s }).collect();
+        scores.chunks(self.parts.len()).map(row).collect()
+    }
+
+    /// Mean score of each reward that there is, by name; broken scores are left out.
+    pub fn means(&self, table: &[Vec<f64>]) -> Vec<(&'static str, f64)> {
+        let mean = |k: usize| {
+            let sound = || table.iter().map(|row| row[k]).filter(|score| score.is_finite());
+            sound().sum::<f64>() / sound().count().max(1) as f64
+        };
+        self.parts.iter().enumerate().filter(|(_, r)| r.is_scored()).map(|(k, r)| (r.name(), mean(k))).collect()
+    }
 }
 
-/// A reward whose network was left out. Settings keep its weight at 0, and with it its scores, which are no numbers,
-/// out of every mix.
+/// A reward whose network was left out. Settings keep its weight at 0; [`InstanceRewards::score`] has zeros in its
+/// column, which [`InstanceRewards::table`] takes for what they are.
 struct Absent(&'static str);
 
 impl Reward for Absent {
@@ -76,7 +93,11 @@ impl Reward for Absent {
     }
 
     fn score(&self, batch: &RewardBatch) -> Tensor<1> {
-        Tensor::full([batch.classes.len()], f32::NAN, &batch.pictures.device())
+        Tensor::zeros([batch.classes.len()], &batch.pictures.device())
+    }
+
+    fn is_scored(&self) -> bool {
+        false
     }
 }
 

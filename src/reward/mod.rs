@@ -31,4 +31,9 @@ pub trait Reward {
 
     /// Scores `[n]`, higher is better. Only enqueues work: nothing is read back.
     fn score(&self, batch: &RewardBatch) -> Tensor<1>;
+
+    /// Whether there is anything to score with.
+    fn is_scored(&self) -> bool {
+        true
+    }
 }

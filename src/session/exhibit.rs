@@ -5,7 +5,6 @@ use anyhow::Result;
 use super::protocol::{Gallery, Group, Sample};
 use super::slot::Slot;
 use super::space::Space;
-use crate::data::prompts::class_prompt;
 use crate::gpu::texture::{Atlas, Easel};
 use crate::rl::trainer::{Decoded, Rollouts};
 
@@ -55,7 +54,7 @@ impl Painter {
         mut rollouts: Rollouts,
         space: Option<Space>,
         rewards: &[&str],
-        classes: &[String],
+        prompts: &[String],
         group: usize,
     ) -> Result<Option<String>> {
         let (mut atlas, mut notice) = (None, None);
@@ -65,7 +64,7 @@ impl Painter {
                 rollouts.pictures = decoded.read().await?;
             }
         }
-        let gallery = Gallery { space, ..gallery_of(&rollouts, rewards, classes, group) };
+        let gallery = Gallery { space, ..gallery_of(&rollouts, rewards, prompts, group) };
         self.wall.newest.put(Exhibit { gallery, atlas });
         Ok(notice)
     }
@@ -94,9 +93,9 @@ impl Painter {
     }
 }
 
-/// `rollouts` in groups of `group` consecutive samples; `rewards` names the columns of their scores, `classes` what
-/// their class numbers stand for.
-fn gallery_of(rollouts: &Rollouts, rewards: &[&str], classes: &[String], group: usize) -> Gallery {
+/// `rollouts` in groups of `group` consecutive samples; `rewards` names the columns of their scores, `prompts` are
+/// those of their classes.
+fn gallery_of(rollouts: &Rollouts, rewards: &[&str], prompts: &[String], group: usize) -> Gallery {
     let sample = |i: usize| {
         let scores = rollouts.scores.get(i).map(Vec::as_slice).unwrap_or_default();
         let mut paid: Vec<(String, f64)> =
@@ -107,7 +106,7 @@ fn gallery_of(rollouts: &Rollouts, rewards: &[&str], classes: &[String], group: 
         Sample { rgb, rewards: paid, advantage: rollouts.advantages.get(i).copied(), tokens }
     };
     let groups = rollouts.classes.chunks(group).enumerate().map(|(g, members)| Group {
-        prompt: class_prompt(&classes[members[0]]),
+        prompt: prompts[members[0]].clone(),
         class: members[0],
         samples: (0..members.len()).map(|i| sample(g * group + i)).collect(),
     });
@@ -133,8 +132,8 @@ mod tests {
     }
 
     fn hung(wall: &Wall, painter: &mut Painter, device: &Device) -> (Exhibit, Option<String>) {
-        let classes = ["cat".to_string(), "bus".to_string()];
-        let notice = pollster::block_on(painter.hang(half_written(device), None, &[], &classes, 2)).expect("hung");
+        let prompts = ["a picture of a cat".to_string(), "a picture of a bus".to_string()];
+        let notice = pollster::block_on(painter.hang(half_written(device), None, &[], &prompts, 2)).expect("hung");
         (wall.newest.take().expect("an exhibit"), notice)
     }
 

@@ -44,6 +44,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::config::RunConfig;
+use crate::model::clip::ClipConfig;
 use crate::model::family::{FamilyConfig, Role};
 
 /// Bytes of a number.
@@ -221,13 +222,16 @@ pub fn forecast(config: &RunConfig, shape: &FamilyConfig, watched: bool, keyfram
 /// Three maps of one picture at full size, as wide as the widest network makes them there.
 fn picture_numbers(shape: &FamilyConfig) -> u64 {
     let decoder = shape.vq.ch * shape.vq.decoder_ch_mult.first().copied().unwrap_or(1);
-    let features = shape.features.channels.first().copied().unwrap_or_default();
-    (3 * shape.side * shape.side * decoder.max(features)) as u64
+    (3 * shape.side * shape.side).max(1) as u64 * (decoder as u64).max(shape.features.widest_map(shape.side))
 }
 
-/// One block of CLIP's picture tower over one picture.
+/// One block of the larger picture tower over one picture.
 fn tower_numbers(shape: &FamilyConfig) -> u64 {
-    let vision = &shape.clip.vision;
+    [&shape.clip, &shape.preference].into_iter().flatten().map(block_numbers).max().unwrap_or(0)
+}
+
+fn block_numbers(clip: &ClipConfig) -> u64 {
+    let vision = &clip.vision;
     let positions = 1 + (vision.image_size / vision.patch_size).pow(2);
     let hidden = (vision.width as f64 * vision.mlp_ratio) as usize;
     (positions * (4 * vision.width + 2 * hidden + 2 * (vision.width / vision.head_width) * positions)) as u64
@@ -245,7 +249,7 @@ mod tests {
 
     fn of(pairs: &[(&str, &str)]) -> Forecast {
         let config = run(pairs);
-        forecast(&config, &FamilyConfig::named(&config.model), false, 0)
+        forecast(&config, &FamilyConfig::of(&config), false, 0)
     }
 
     fn bytes(forecast: &Forecast, what: Use) -> u64 {
@@ -281,7 +285,7 @@ mod tests {
     fn known_parts_have_their_known_size() {
         let forecast = of(&[("guidance", "1.5"), ("micro_batch", "1")]);
         // 2.6 million parameters; 256 rows x 5 blocks x 64 tokens x 192 numbers, keys and values
-        assert_eq!(bytes(&forecast, Use::Reference), 4 * FamilyConfig::small().parameters(Role::Prior));
+        assert_eq!(bytes(&forecast, Use::Reference), 4 * FamilyConfig::of(&RunConfig::default()).parameters(Role::Prior));
         assert_eq!(forecast.moment, Moment::Generate);
         assert_eq!(bytes(&forecast, Use::Cache), 4 * 2 * 256 * 5 * 64 * 192);
         assert_eq!(bytes(&of(&[("guidance", "1"), ("micro_batch", "1")]), Use::Cache), 4 * 2 * 128 * 5 * 64 * 192);
@@ -312,7 +316,7 @@ mod tests {
             let totals = values.map(|value| of(&[(name, value)]).total);
             assert!(totals.is_sorted() && totals[0] < totals[3], "{name}: {totals:?}");
         }
-        let (config, shape) = (RunConfig::default(), FamilyConfig::small());
+        let (config, shape) = (RunConfig::default(), FamilyConfig::of(&RunConfig::default()));
         let plain = forecast(&config, &shape, false, 0).total;
         assert_eq!(forecast(&config, &shape, false, 1000).total, plain + 1000);
         assert_eq!(forecast(&config, &shape, true, 0).total, plain + WINDOW);

@@ -10,6 +10,7 @@ pub mod diagnosis;
 pub mod evaluate;
 mod exhibit;
 pub mod export;
+mod figures;
 pub mod forecast;
 pub mod handle;
 pub mod history;

@@ -8,7 +8,7 @@ use burn::prelude::*;
 use super::studio::{HELD_OUT, open_pictures};
 use crate::data::{Pictures, Split};
 use crate::gpu::choose;
-use crate::model::family::{self, FamilyConfig, Role};
+use crate::model::family::{self, OwnConfig, Role};
 use crate::pretrain::clip::ClipTask;
 use crate::pretrain::features::FeaturesTask;
 use crate::pretrain::preference::PreferenceTask;
@@ -78,11 +78,11 @@ pub fn train(order: &Order, progress: &mut Progress<'_>) -> Result<Summary> {
     if let Some(notice) = &chosen.notice {
         eprintln!("{notice}");
     }
-    let (pictures, notices) = open_pictures(order.data.as_deref(), FamilyConfig::small().side)?;
+    let (pictures, notices) = open_pictures(order.data.as_deref(), OwnConfig::small().side)?;
     notices.iter().for_each(|n| eprintln!("{n}"));
     // Pictures of the embedded classes keep their order, so that networks trained on either go together.
     let pictures = pictures.clone().in_order_of(&Pictures::embedded_classes()?).unwrap_or(pictures);
-    let config = FamilyConfig::small_of(pictures.class_names.len());
+    let config = OwnConfig::small_of(pictures.class_names.len());
     let split = pictures.split(HELD_OUT);
     anyhow::ensure!(
         !split.held_out.is_empty(),
@@ -105,7 +105,7 @@ pub fn train(order: &Order, progress: &mut Progress<'_>) -> Result<Summary> {
 struct Workshop<'a> {
     role: Role,
     order: &'a Order,
-    config: FamilyConfig,
+    config: OwnConfig,
     pictures: Pictures,
     split: Split,
     schedule: Schedule,

@@ -179,7 +179,7 @@ mod tests {
     use super::*;
 
     fn check(config: &RunConfig, room: &Room, begun: bool) -> Result<Forecast, Box<Refusal>> {
-        fits(config, &FamilyConfig::small(), (false, 0), room, begun)
+        fits(config, &FamilyConfig::of(config), (false, 0), room, begun)
     }
 
     fn with(config: &RunConfig, advice: &[(&'static str, u64)]) -> RunConfig {

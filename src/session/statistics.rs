@@ -140,7 +140,7 @@ fn bootstrap_conditions(family: &Family, config: &RunConfig) -> Option<Condition
 
 /// The default family and its pictures.
 fn what_ships(config: &RunConfig, device: &Device) -> Result<(Family, Pictures)> {
-    let family = Family::load(&config.model, None, device)?;
+    let family = Family::load(config, None, device)?;
     let (pictures, _) = open_pictures(None, family.config.side)?;
     let classes = family.classes.clone().unwrap_or_else(|| pictures.class_names.clone());
     Ok((family, pictures.in_order_of(&classes)?))

@@ -1,7 +1,6 @@
 //! Everything a run works with: pictures, networks, reference statistics, trainer and evaluator, put together from
 //! plain [`Options`].
 
-use std::collections::BTreeMap;
 use std::path::Path;
 
 use anyhow::Result;
@@ -17,16 +16,11 @@ use super::space::Scene;
 use super::statistics;
 use crate::config::{Param, RunConfig};
 use crate::data::grid::rgb_pictures;
-use crate::data::{AugmentConfig, Pictures, Split};
+use crate::data::{Pictures, Split};
 use crate::gpu::read::read;
 use crate::metrics::Features;
 use crate::model::family::Family;
 use crate::platform::rng::Key;
-use crate::pretrain::Task;
-use crate::pretrain::clip::ClipTask;
-use crate::pretrain::features::accuracy;
-use crate::pretrain::preference::PreferenceTask;
-use crate::pretrain::tokenizer::{held_out, reconstruction_figures};
 use crate::reward::loo_fid::LooFid;
 use crate::reward::moments::Moments;
 use crate::rl::rollout::Rollout;
@@ -35,8 +29,6 @@ use crate::rl::trainer::{Trainer, allowed_classes, decode_levels};
 
 /// Share of the names that no training sees.
 pub const HELD_OUT: f64 = 0.1;
-/// Real pictures that the judge is tried on.
-const CEILING: usize = 512;
 /// Rows per pass.
 const BATCH: usize = 64;
 
@@ -67,7 +59,7 @@ pub struct Studio {
     pub notices: Vec<String>,
     evaluator: Option<Evaluator>,
     pub(super) inspector: Inspector,
-    device: Device,
+    pub(super) device: Device,
 }
 
 impl Studio {
@@ -124,7 +116,7 @@ impl Studio {
         let began = resumed.as_ref().map(|saved| saved.origin.clone()).unwrap_or_default();
         let (data, weights) =
             (options.data.clone().or(began.data.clone()), options.weights.clone().or(began.weights.clone()));
-        let family = Family::load(&config.model, weights.as_deref(), device)?;
+        let family = Family::load(&config, weights.as_deref(), device)?;
         let (pictures, mut said) = open_pictures(data.as_deref(), family.config.side)?;
         notices.append(&mut said);
         // Files that do not name their classes are of the embedded ones.
@@ -188,43 +180,6 @@ impl Studio {
         }
         let Some(evaluator) = &self.evaluator else { anyhow::bail!("no evaluator") };
         evaluator.evaluate(self.trainer.policy(), self.trainer.family(), self.trainer.rewards(), request).await
-    }
-
-    /// Figures of the family's own networks on pictures whose names no training saw.
-    ///
-    /// # Errors
-    /// Where the device fails.
-    pub async fn network_figures(&self) -> Result<BTreeMap<String, f64>> {
-        let (family, pictures, split, device) = (self.trainer.family(), &self.pictures, &self.split, &self.device);
-        let x = held_out(pictures, split, device);
-        let classes: Vec<usize> = split.held_out.iter().map(|&i| pictures.pictures[i].class).collect();
-        let r = reconstruction_figures(&family.tokenizer, x.clone(), family.config.vq.codebook_size).await?;
-        let mut figures: BTreeMap<String, f64> = [
-            ("tokenizer/psnr_db".into(), r.psnr),
-            ("tokenizer/codebook_use".into(), r.codebook_use),
-            ("tokenizer/perplexity".into(), r.perplexity),
-            ("features/accuracy".into(), accuracy(&family.features, x.clone(), &classes).await?),
-            ("judge/accuracy".into(), accuracy(&family.judge, x, &classes).await?),
-        ]
-        .into();
-        // What real pictures of the kind that samples are compared with reach: the ceiling of their class accuracy.
-        let (mut right, groups) = (0.0, pictures.groups(&split.train));
-        for chunk in 0..CEILING / BATCH {
-            let mut random = Key::new(0).fold(purpose::REFERENCE).fold(chunk as u64).stream();
-            let batch = pictures.sample_batch(&groups, BATCH, &AugmentConfig::gentle(), &mut random);
-            right += accuracy(&family.judge, batch.images(device), &batch.classes).await?;
-        }
-        figures.insert("judge/accuracy_of_training_names".into(), right / (CEILING / BATCH) as f64);
-        let mut clip = ClipTask::new(pictures, split, family.config.clip.clone(), (1, 0), device);
-        for (name, value) in clip.evaluate(&family.clip).await? {
-            figures.insert(format!("clip/{}", name.trim_start_matches("held_out/")), value);
-        }
-        let tokenizer = family.tokenizer.clone();
-        let mut preference = PreferenceTask::new(pictures, split, family.config.clone(), tokenizer, (1, 0), device);
-        for (name, value) in preference.evaluate(&family.preference).await? {
-            figures.insert(format!("preference/{}", name.trim_start_matches("held_out/")), value);
-        }
-        Ok(figures)
     }
 
     /// Draws pictures of the given classes: always the same seeds, so that two moments of a run compare.

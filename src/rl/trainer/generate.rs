@@ -70,7 +70,7 @@ impl Trainer {
     /// Makes the sequences from `first` on ready to be written: as many as are to be written together.
     fn begin_rows(&self, prompts: &Prompts, first: usize) -> Rollout {
         let left = prompts.keys.len() - first;
-        let rows = first..first + self.together.unwrap_or(left).clamp(1, left);
+        let rows = first..first + self.together().clamp(1, left);
         let (classes, keys) = (&prompts.classes[rows.clone()], prompts.keys[rows].to_vec());
         Rollout::new(&self.acting, classes, keys, prompts.sampling, &self.device)
     }
@@ -91,7 +91,7 @@ impl Trainer {
             } else {
                 let tokens = Tensor::cat(writing.complete, 0);
                 let mut pictures = vec![];
-                for rows in self.pieces(tokens.dims()[0], tokens.dims()[0]) {
+                for rows in self.pieces(tokens.dims()[0], self.together()) {
                     pictures.push(self.decode(tokens.clone().narrow(0, rows.start, rows.len())));
                     rest(&self.device).await;
                 }

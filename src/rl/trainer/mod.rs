@@ -206,6 +206,8 @@ pub struct Trainer {
     family: Family,
     device: Device,
     class_names: Vec<String>,
+    /// The prompt of each class.
+    prompts: Vec<String>,
     rewards: InstanceRewards,
     loo: LooFid,
     /// The policy as it learns, on the autodiff device.
@@ -220,7 +222,7 @@ pub struct Trainer {
     newest: Option<inspect::Newest>,
     /// Seconds of work in each phase of this update; waiting between two pieces of work does not count.
     seconds: [f64; 4],
-    /// Sequences that begin to be written together; all that are left where it is `None`.
+    /// Sequences that begin to be written together; as many as the settings say where it is `None`.
     together: Option<usize>,
 }
 
@@ -238,8 +240,10 @@ impl Trainer {
         entropy_measured: f64,
     ) -> Self {
         let learner = autodiff_copy(&family, device);
+        let prompts = family.config.prompt.prompts(&class_names);
         Self {
-            rewards: InstanceRewards::new(&family, &class_names),
+            rewards: InstanceRewards::new(&family, &prompts),
+            prompts,
             optimizer: optimizer(&config),
             acting: learner.valid(),
             entropy_measured,
@@ -274,6 +278,12 @@ impl Trainer {
         self.together = together;
     }
 
+    /// Samples that are written, decoded and scored together.
+    fn together(&self) -> usize {
+        let set = (self.config.rollout_batch > 0).then_some(self.config.rollout_batch as usize);
+        self.together.or(set).unwrap_or(usize::MAX)
+    }
+
     /// Whether an update has begun and is not complete.
     pub fn is_midway(&self) -> bool {
         !matches!(self.stage, Stage::Idle)
@@ -299,9 +309,14 @@ impl Trainer {
         &self.rewards
     }
 
+    /// The prompt of each class.
+    pub fn prompts(&self) -> &[String] {
+        &self.prompts
+    }
+
     /// Scores with the reward networks of `family` from now on.
     pub fn replace_rewards(&mut self, family: &Family) {
-        self.rewards = InstanceRewards::new(family, &self.class_names);
+        self.rewards = InstanceRewards::new(family, &self.prompts);
     }
 
     /// Holds the policy to another reference from now on.

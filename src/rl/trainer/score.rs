@@ -24,7 +24,7 @@ impl Trainer {
         let Drawn { prompts, tokens, pictures, tokens_host, pixels } = drawn;
         let n = prompts.classes.len();
         let (mut scores, mut features) = (vec![], vec![]);
-        for rows in self.pieces(n, n) {
+        for rows in self.pieces(n, self.together()) {
             let part = pictures.clone().narrow(0, rows.start, rows.len());
             let batch = RewardBatch { pictures: part.clone(), classes: prompts.classes[rows].to_vec() };
             scores.push(self.rewards.score(&batch));
@@ -33,17 +33,13 @@ impl Trainer {
         }
         let both = Transaction::default().register(Tensor::cat(scores, 0)).register(Tensor::cat(features, 0));
         let [scores, features] = read_together(both).await?;
-        let parts = self.rewards.names().len();
-        let scores: Vec<Vec<f64>> = scores.iter::<f64>().collect::<Vec<_>>().chunks(parts).map(<[_]>::to_vec).collect();
+        let scores = self.rewards.table(&scores.iter().collect::<Vec<f64>>());
         let width = features.shape()[1];
         let features: Vec<f64> = features.iter().collect();
 
         let (loo_fid, moments) = self.leave_one_out(&features, width)?;
         let mut metrics = BTreeMap::new();
-        for (k, name) in self.rewards.names().into_iter().enumerate() {
-            let column: Vec<f64> = scores.iter().map(|s| s[k]).collect();
-            metrics.insert(format!("rewards/{name}/mean"), finite_mean(&column));
-        }
+        metrics.extend(self.rewards.means(&scores).into_iter().map(|(name, x)| (format!("rewards/{name}/mean"), x)));
         metrics.insert("rewards/loo_fid/mean".into(), finite_mean(&loo_fid));
         metrics.insert("tokens".into(), tokens_host.len() as f64);
         metrics.insert("diversity".into(), diversity(&features, width));

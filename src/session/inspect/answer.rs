@@ -7,7 +7,6 @@ use anyhow::Result;
 
 use super::{CANDIDATES, Crops, InLoss, Inspection, Neighbour, Pushed, Question, Token, Version};
 use crate::data::grid::rgb_from_chw;
-use crate::data::prompts::class_prompt;
 use crate::data::{Background, Nearest, Pictures, augment};
 use crate::model::policy::Policy;
 use crate::platform::files;
@@ -112,7 +111,7 @@ impl Studio {
             question: question.clone(),
             policy: self.trainer.update(),
             class: specimen.class,
-            prompt: class_prompt(&self.pictures.class_names[specimen.class]),
+            prompt: self.trainer.prompts()[specimen.class].clone(),
             place: (specimen.sample % specimen.group.max(1), specimen.group),
             side,
             grid,

@@ -33,7 +33,7 @@ impl Gate {
     /// things worse.
     pub(super) fn turn(&self, old: &RunConfig, new: &RunConfig) -> Result<(), Box<Refusal>> {
         let [before, after] = [old, new]
-            .map(|config| forecast(config, &FamilyConfig::named(&config.model), self.watched, self.keyframes));
+            .map(|config| forecast(config, &FamilyConfig::of(config), self.watched, self.keyframes));
         if after == before {
             return Ok(());
         }
@@ -46,7 +46,7 @@ impl Gate {
 
     fn check(&self, config: &RunConfig, begun: bool) -> Result<(), Box<Refusal>> {
         let room = Room::now(&self.machine);
-        let forecast = fits(config, &FamilyConfig::named(&config.model), (self.watched, self.keyframes), &room, begun)?;
+        let forecast = fits(config, &FamilyConfig::of(config), (self.watched, self.keyframes), &room, begun)?;
         let _ = self.outbox.send(Event::Forecast(Box::new(forecast)));
         Ok(())
     }

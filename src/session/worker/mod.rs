@@ -414,9 +414,9 @@ impl Engine {
 
     async fn show(&mut self, rollouts: Rollouts) -> Result<()> {
         let space = self.studio.scene.space_of(&rollouts, self.studio.trainer.config());
-        let (trainer, classes) = (&self.studio.trainer, &self.studio.pictures.class_names);
+        let trainer = &self.studio.trainer;
         let group = trainer.config().num_generations.max(1) as usize;
-        let notice = self.painter.hang(rollouts, space, &trainer.rewards().names(), classes, group).await?;
+        let notice = self.painter.hang(rollouts, space, &trainer.rewards().names(), trainer.prompts(), group).await?;
         notice.into_iter().for_each(|line| self.say(Event::Notice(line)));
         Ok(())
     }

@@ -1,0 +1,230 @@
+//! A family of networks that belong together: tokenizer, prior, rewards and judges over the same pictures.
+
+mod config;
+mod files;
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::path::Path;
+
+use burn::prelude::*;
+use thiserror::Error;
+
+pub use config::{FamilyConfig, OwnConfig};
+pub use files::Source;
+
+use super::clip::Tower;
+use super::feature_network::FeatureNetwork;
+use super::policy::Policy;
+use super::resample::Resample;
+use super::vq::VqModel;
+use super::weights::WeightsError;
+use crate::config::RunConfig;
+use crate::platform::assets::{self, Asset, AssetError};
+use files::{WeightFile, procedural};
+
+/// The five networks that `artune pretrain` can train, and the judge of `artune eval`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Role {
+    /// Picture ↔ tokens.
+    Tokenizer,
+    /// Writes the tokens; what reinforcement learning tunes.
+    Prior,
+    /// Does the picture match the prompt?
+    Clip,
+    /// Is the picture well made? A stand-in for HPSv2, trained on pairs that are ordered by construction.
+    Preference,
+    /// Feature space of the distribution reward.
+    Features,
+    /// A classifier trained like `Features` from another seed, which nothing is ever rewarded by.
+    Judge,
+}
+
+impl Role {
+    /// All roles.
+    pub const ALL: [Self; 6] =
+        [Self::Tokenizer, Self::Prior, Self::Clip, Self::Preference, Self::Features, Self::Judge];
+
+    /// The role's name, also its weight file's.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Tokenizer => "tokenizer",
+            Self::Prior => "prior",
+            Self::Clip => "clip",
+            Self::Preference => "preference",
+            Self::Features => "features",
+            Self::Judge => "judge",
+        }
+    }
+
+    /// The weights that ship with the program; empty before they were trained.
+    fn embedded(self) -> Result<&'static [u8], AssetError> {
+        assets::get(match self {
+            Self::Tokenizer => Asset::Tokenizer,
+            Self::Prior => Asset::Prior,
+            Self::Clip => Asset::Clip,
+            Self::Preference => Asset::Preference,
+            Self::Features => Asset::Features,
+            Self::Judge => Asset::Judge,
+        })
+    }
+}
+
+impl fmt::Display for Role {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+/// Why a family could not be put together.
+#[derive(Debug, Error)]
+pub enum FamilyError {
+    /// The program was built before this network's weights were trained.
+    #[error("the {0} has no weights yet; train them with `artune pretrain {0}`")]
+    Untrained(Role),
+    /// Weights that ship have not been fetched, which happens on a page only.
+    #[error(transparent)]
+    Asset(#[from] AssetError),
+    /// A weight file cannot be read.
+    #[error("{path}: {source}")]
+    Io {
+        /// Which.
+        path: String,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// A folder of weights was named that has none.
+    #[error("{path} has no weights: looked for ROLE.safetensors and ROLE/ROLE.safetensors, where ROLE is {roles}")]
+    NoWeights {
+        /// The folder.
+        path: String,
+        /// The roles there are.
+        roles: String,
+    },
+    /// The weights do not fit.
+    #[error("the {role}'s weights ({from}) do not load: {source}")]
+    Weights {
+        /// Whose.
+        role: Role,
+        /// Where they are from.
+        from: String,
+        /// Why.
+        source: WeightsError,
+    },
+}
+
+/// The networks of one family on one device. Frozen: tuning works on a copy of the prior.
+#[derive(Clone, Debug)]
+pub struct Family {
+    /// Shapes.
+    pub config: FamilyConfig,
+    /// Names of the classes that the prior was trained on, in its order; none where its file does not say.
+    pub classes: Option<Vec<String>>,
+    /// The same of the judge.
+    pub judge_classes: Option<Vec<String>>,
+    /// Where each network's weights are from.
+    pub sources: BTreeMap<String, Source>,
+    /// Picture ↔ tokens.
+    pub tokenizer: VqModel,
+    /// The pretrained prior: where tuning starts, and the reference it is held to.
+    pub prior: Policy,
+    /// The towers of the prompt-match reward; `None` where it is not scored.
+    pub clip: Option<Tower>,
+    /// The towers of the preference reward; `None` where it is not scored.
+    pub preference: Option<Tower>,
+    /// Features of the distribution reward.
+    pub features: FeatureNetwork,
+    /// The unrewarded classifier.
+    pub judge: FeatureNetwork,
+}
+
+/// What the small preference towers are.
+const SPOILT: &str = "towers tuned on real pictures against spoilt ones";
+
+impl Family {
+    /// The networks that `config` names, on `device`. A file `<role>.safetensors` in `folder` stands in for what ships.
+    ///
+    /// # Errors
+    /// Where weights are missing or do not fit.
+    pub fn load(config: &RunConfig, folder: Option<&Path>, device: &Device) -> Result<Self, FamilyError> {
+        match config.model.as_str() {
+            "tiny" => Self::procedural(OwnConfig::tiny(), device),
+            _ => Self::small(folder, device),
+        }
+    }
+
+    fn small(folder: Option<&Path>, device: &Device) -> Result<Self, FamilyError> {
+        let mut files = BTreeMap::new();
+        for role in Role::ALL {
+            files.insert(role.name(), WeightFile::find(role, folder)?);
+        }
+        let file = |role: Role| &files[role.name()];
+        let (classes, judge_classes) = (file(Role::Prior).classes()?, file(Role::Judge).classes()?);
+        let own = classes.as_ref().map_or_else(OwnConfig::small, |names| OwnConfig::small_of(names.len()));
+        let tower = |role, what| -> Result<Option<Tower>, FamilyError> {
+            Ok(Some(Tower::new(file(role).fill(own.clip.init(device))?, AS_IT_IS, what)?))
+        };
+        Ok(Self {
+            tokenizer: file(Role::Tokenizer).fill(own.vq.init(device))?,
+            prior: file(Role::Prior).fill(own.gpt.init(device))?,
+            clip: tower(Role::Clip, "CLIP towers")?,
+            preference: tower(Role::Preference, SPOILT)?,
+            features: FeatureNetwork::Small(file(Role::Features).fill(own.features.init(device))?),
+            judge: FeatureNetwork::Small(file(Role::Judge).fill(own.features.init(device))?),
+            sources: files.values().map(|file| (file.role.to_string(), file.source())).collect(),
+            classes,
+            judge_classes,
+            config: own.into(),
+        })
+    }
+
+    /// Where the weights are from, in a few words.
+    pub fn origin(&self) -> String {
+        let given: Vec<&str> = self.sources.iter().filter(|(_, s)| s.path.is_some()).map(|(r, _)| r.as_str()).collect();
+        match given.len() {
+            _ if self.sources.is_empty() => "procedural weights".into(),
+            0 => "weights of this program".into(),
+            n if n == self.sources.len() => "weights of your own".into(),
+            _ => format!("weights of this program, but your own {}", given.join(", ")),
+        }
+    }
+
+    /// Random weights that are a function of nothing but their place, so the same on every device and in every run.
+    fn procedural(own: OwnConfig, device: &Device) -> Result<Self, FamilyError> {
+        let cpu = Device::flex();
+        let tower = |role, what| -> Result<Option<Tower>, FamilyError> {
+            let clip = procedural(role, own.clip.init(&cpu), own.clip.init(device))?;
+            Ok(Some(Tower::new(clip, AS_IT_IS, what)?))
+        };
+        let network = |role| -> Result<FeatureNetwork, FamilyError> {
+            Ok(FeatureNetwork::Small(procedural(role, own.features.init(&cpu), own.features.init(device))?))
+        };
+        Ok(Self {
+            tokenizer: procedural(Role::Tokenizer, own.vq.init(&cpu), own.vq.init(device))?,
+            prior: procedural(Role::Prior, own.gpt.init_random_head(&cpu), own.gpt.init(device))?,
+            clip: tower(Role::Clip, "CLIP towers")?,
+            preference: tower(Role::Preference, SPOILT)?,
+            features: network(Role::Features)?,
+            judge: network(Role::Judge)?,
+            classes: None,
+            judge_classes: None,
+            sources: BTreeMap::new(),
+            config: own.into(),
+        })
+    }
+}
+
+/// Pictures of the small families have the side of their towers.
+const AS_IT_IS: Resample = Resample::Bilinear { antialias: true };
+
+/// Key under which a prior's or a classifier's file names its classes, as a JSON list.
+pub const CLASSES: &str = "classes";
+
+/// Fills `module` with the weights of `role` in `folder` where there are any, else with those that ship.
+///
+/// # Errors
+/// [`FamilyError`], where there are none or they do not fit.
+pub fn load<M: Module>(role: Role, module: M, folder: Option<&Path>) -> Result<M, FamilyError> {
+    WeightFile::find(role, folder)?.fill(module)
+}
+
