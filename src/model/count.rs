@@ -3,122 +3,35 @@
 use super::clip::ClipConfig;
 use super::family::{FamilyConfig, Role};
 use super::feature_network::FeatureShape;
-use super::features::FeatureNetConfig;
-use super::mingpt::MinGptConfig;
 use super::policy::PolicyConfig;
-use super::transformer::GptConfig;
-use super::vq::VqConfig;
+use super::published::manifest::{self, Manifest};
 
 impl FamilyConfig {
-    /// Trainable numbers in the network that plays `role`.
+    /// Numbers in the network that plays `role`; 0 where nobody does.
     pub fn parameters(&self, role: Role) -> u64 {
-        let count = match role {
-            Role::Tokenizer => tokenizer(&self.vq),
+        let towers = |clip: &Option<ClipConfig>| clip.as_ref().map(manifest::clip).unwrap_or_default();
+        let held = match role {
+            Role::Tokenizer => manifest::vq(&self.vq),
             Role::Prior => match &self.gpt {
-                PolicyConfig::LlamaGen(gpt) => prior(gpt),
-                PolicyConfig::Taming(gpt) => mingpt(gpt),
+                PolicyConfig::LlamaGen(gpt) => manifest::gpt(gpt),
+                PolicyConfig::Taming(gpt) => manifest::mingpt(gpt),
             },
-            Role::Clip => self.clip.as_ref().map_or(0, clip),
-            Role::Preference => self.preference.as_ref().map_or(0, clip),
+            Role::Clip => towers(&self.clip),
+            Role::Preference => towers(&self.preference),
             Role::Features => network(&self.features),
             Role::Judge => network(&self.judge),
         };
-        count as u64
+        // taming's files also hold the causal mask, once a layer.
+        let weights: Manifest = held.into_iter().filter(|(key, _)| !key.ends_with("attn.mask")).collect();
+        manifest::numbers(&weights)
     }
 }
 
-fn prior(c: &GptConfig) -> usize {
-    let (dim, hidden) = (c.dim, c.hidden_dim());
-    let heads = c.n_head + 2 * c.n_kv_head.unwrap_or(c.n_head);
-    let block = 2 * dim + dim * heads * (dim / c.n_head) + dim * dim + 3 * dim * hidden;
-    let classes = c.num_classes + usize::from(c.null_class().is_some());
-    (classes + 2 * c.vocab_size) * dim + c.n_layer * block + dim
-}
-
-fn mingpt(c: &MinGptConfig) -> usize {
-    let (dim, hidden) = (c.n_embd, c.hidden_dim());
-    let block = 4 * dim + 4 * (dim * dim + dim) + 2 * dim * hidden + hidden + dim;
-    (2 * c.vocab_size + c.block_size) * dim + c.n_layer * block + 2 * dim
-}
-
-/// Weights and biases of a convolution with a square kernel.
-fn conv(from: usize, to: usize, kernel: usize) -> usize {
-    from * to * kernel * kernel + to
-}
-
-fn residual(from: usize, to: usize) -> usize {
-    let shortcut = if from == to { 0 } else { conv(from, to, 1) };
-    2 * from + conv(from, to, 3) + 2 * to + conv(to, to, 3) + shortcut
-}
-
-fn attention(channels: usize) -> usize {
-    2 * channels + 4 * conv(channels, channels, 1)
-}
-
-/// Levels of residual blocks, `widths` in the order in which they are passed; `deepest` is the one that attends.
-fn levels(widths: &[usize], deepest: usize, blocks: usize, start: usize) -> usize {
-    let mut from = start;
-    let mut sum = 0;
-    for (i, &to) in widths.iter().enumerate() {
-        sum += residual(from, to) + (blocks - 1) * residual(to, to);
-        sum += if i == deepest { blocks * attention(to) } else { 0 };
-        sum += if i + 1 == widths.len() { 0 } else { conv(to, to, 3) }; // resampling
-        from = to;
-    }
-    sum
-}
-
-fn tokenizer(c: &VqConfig) -> usize {
-    let middle = |width| 2 * residual(width, width) + attention(width);
-    let down: Vec<usize> = c.encoder_ch_mult.iter().map(|m| c.ch * m).collect();
-    let up: Vec<usize> = c.decoder_ch_mult.iter().rev().map(|m| c.ch * m).collect();
-    let (Some(&deep), Some(&top), Some(&fine)) = (down.last(), up.first(), up.last()) else { return 0 };
-    let encoder = conv(3, c.ch, 3)
-        + levels(&down, down.len() - 1, c.num_res_blocks, c.ch)
-        + middle(deep)
-        + 2 * deep
-        + conv(deep, c.z_channels, 3);
-    let decoder = conv(c.z_channels, top, 3)
-        + middle(top)
-        + levels(&up, 0, c.num_res_blocks + 1, top)
-        + 2 * fine
-        + conv(fine, 3, 3);
-    let ends = conv(c.z_channels, c.codebook_embed_dim, 1) + conv(c.codebook_embed_dim, c.z_channels, 1);
-    encoder + decoder + ends + c.codebook_size * c.codebook_embed_dim
-}
-
-fn clip(c: &ClipConfig) -> usize {
-    let linear = |from: usize, to: usize| from * to + to;
-    let block = |width: usize, hidden: usize| {
-        4 * width + linear(width, 3 * width) + linear(width, width) + linear(width, hidden) + linear(hidden, width)
-    };
-    let (v, t) = (&c.vision, &c.text);
-    let patches = (v.image_size / v.patch_size).pow(2);
-    let hidden = (v.width as f64 * v.mlp_ratio) as usize;
-    let vision = 3 * v.width * v.patch_size * v.patch_size
-        + (2 + patches) * v.width
-        + 4 * v.width
-        + v.layers * block(v.width, hidden)
-        + v.width * c.embed_dim;
-    let text = (t.vocab_size + t.context_length + 2) * t.width
-        + t.layers * block(t.width, 4 * t.width)
-        + t.width * c.embed_dim
-        + 1;
-    vision + text
-}
-
-fn network(shape: &FeatureShape) -> usize {
+fn network(shape: &FeatureShape) -> Manifest {
     match shape {
-        FeatureShape::Small(c) => features(c),
-        FeatureShape::EfficientNet(_) => 4_652_008,
+        FeatureShape::Small(config) => manifest::features(config),
+        FeatureShape::EfficientNet(_) => manifest::efficientnet_lite0(),
     }
-}
-
-fn features(c: &FeatureNetConfig) -> usize {
-    let Some(&first) = c.channels.first() else { return 0 };
-    let stage = |pair: &[usize]| 2 * pair[0] + conv(pair[0], pair[1], 3) + 2 * pair[1] + conv(pair[1], pair[1], 3);
-    let stages: usize = c.channels.windows(2).map(stage).sum();
-    conv(3, first, 3) + stages + 2 * c.features() + (c.features() + 1) * c.classes
 }
 
 #[cfg(test)]
@@ -128,24 +41,26 @@ mod tests {
 
     use super::*;
     use crate::model::family::OwnConfig;
+    use crate::model::mingpt::MinGptConfig;
 
     #[test]
-    fn the_formulas_count_what_the_networks_have() {
+    fn the_manifests_count_what_the_networks_have() {
         let device = Device::flex();
         for own in [OwnConfig::tiny(), OwnConfig::small()] {
-            let c = FamilyConfig::from(own.clone());
             let real = [
-                (Role::Tokenizer, c.vq.init(&device).num_params()),
-                (Role::Prior, c.gpt.init(&device).num_params()),
+                (Role::Tokenizer, own.vq.init(&device).num_params()),
+                (Role::Prior, own.gpt.init(&device).num_params()),
                 (Role::Clip, own.clip.init(&device).num_params()),
                 (Role::Judge, own.features.init(&device).num_params()),
             ];
+            let c = FamilyConfig::from(own);
             for (role, count) in real {
                 assert_eq!(c.parameters(role), count as u64, "{} {role}", c.name);
             }
         }
-        let shared = GptConfig { n_kv_head: Some(1), class_dropout_prob: 0.0, ..GptConfig::tiny() };
-        assert_eq!(prior(&shared), shared.init(&device).num_params());
-        assert_eq!(mingpt(&MinGptConfig::tiny()), MinGptConfig::tiny().init(&device).num_params());
+        let gpt = PolicyConfig::Taming(MinGptConfig::tiny());
+        let count = gpt.init(&device).num_params() as u64;
+        let c = FamilyConfig { gpt, ..OwnConfig::tiny().into() };
+        assert_eq!(c.parameters(Role::Prior), count);
     }
 }

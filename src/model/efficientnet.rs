@@ -15,7 +15,7 @@ use burn::tensor::{Device, Tensor};
 use serde::{Deserialize, Serialize};
 
 /// Stages: repeats, kernel, stride, expansion, channels.
-const STAGES: [(usize, usize, usize, usize, usize); 7] = [
+pub(super) const STAGES: [(usize, usize, usize, usize, usize); 7] = [
     (1, 3, 1, 1, 16),
     (2, 3, 2, 6, 24),
     (2, 5, 2, 6, 40),
@@ -24,8 +24,8 @@ const STAGES: [(usize, usize, usize, usize, usize); 7] = [
     (4, 5, 2, 6, 192),
     (1, 3, 1, 6, 320),
 ];
-const STEM: usize = 32;
-const HEAD: usize = 1280;
+pub(super) const STEM: usize = 32;
+pub(super) const HEAD: usize = 1280;
 const BN_EPS: f64 = 1e-3;
 
 /// How pictures enter an [`EfficientNetLite0`].

@@ -11,6 +11,7 @@ pub mod feature_network;
 pub mod features;
 pub mod mingpt;
 pub mod policy;
+pub mod published;
 pub mod resample;
 pub mod rope;
 pub mod transformer;

@@ -21,13 +21,12 @@ use thiserror::Error;
 /// Longest header accepted, in bytes. The largest published network here has some 1200 tensors: well below 1 MiB.
 const MAX_HEADER: u64 = 32 << 20;
 
-/// Keys that peers store beside their weights for bookkeeping. A file's key is ignored when its last segment is one
-/// of these and the network has no such parameter: usage counters of the codebook, step counters of batch
-/// normalisation, and tables that follow from the configuration.
+/// Last segments of keys under which peers keep what follows from the configuration or counts something.
 const BOOKKEEPING: &[&str] = &[
     "codebook_used",
     "num_batches_tracked",
     "freqs_cis",
+    "inv_freq",
     "causal_mask",
     "attn_mask",
     "position_ids",
@@ -35,6 +34,25 @@ const BOOKKEEPING: &[&str] = &[
     "context_length",
     "vocab_size",
 ];
+
+/// Why a key that a network has no parameter for may be in its file all the same; `None` where it may not.
+///
+/// Peers store usage counters of the codebook, step counters of batch normalisation and causal masks; taming-transformers
+/// the loss's own networks; torchvision a second classifier for training; trainers a running mean and the optimiser.
+pub fn ignored(key: &str) -> Option<&'static str> {
+    let last = key.rsplit('.').next().unwrap_or(key);
+    if BOOKKEEPING.contains(&last) || key.ends_with("attn.mask") {
+        return Some("bookkeeping");
+    }
+    let key = key.strip_prefix("first_stage_model.").unwrap_or(key);
+    match key.split(['.', '_']).next() {
+        Some("loss" | "discriminator") => Some("networks of a training loss"),
+        Some("AuxLogits") => Some("a classifier for training only"),
+        Some("ema" | "optimizer" | "teacher") => Some("a trainer's own state"),
+        _ if key.starts_with("model_ema.") => Some("a trainer's own state"),
+        _ => None,
+    }
+}
 
 /// Why weights could not be read or written.
 #[derive(Debug, Error)]
@@ -139,7 +157,7 @@ fn header(bytes: &[u8]) -> Result<Metadata, WeightsError> {
 }
 
 /// What a file for `module` must hold: PyTorch's names → shape and kind of number.
-fn expected<M: Module>(module: &M) -> BTreeMap<String, (Vec<usize>, DType)> {
+pub(super) fn expected<M: Module>(module: &M) -> BTreeMap<String, (Vec<usize>, DType)> {
     module
         .collect(None, Some(Box::new(BurnToPyTorchAdapter)), true)
         .into_iter()
@@ -151,14 +169,13 @@ fn compare(expected: &BTreeMap<String, (Vec<usize>, DType)>, file: &Metadata) ->
     let file: BTreeMap<_, _> = file.tensors().into_iter().collect();
     let missing: Vec<String> = expected.keys().filter(|key| !file.contains_key(*key)).cloned().collect();
     let extra: Vec<String> =
-        file.keys().filter(|key| !expected.contains_key(*key) && !is_bookkeeping(key)).cloned().collect();
+        file.keys().filter(|key| !expected.contains_key(*key) && ignored(key).is_none()).cloned().collect();
     let misfit: Vec<String> = expected
         .iter()
         .filter_map(|(key, (shape, dtype))| {
             let found = file.get(key)?;
             let is_float = matches!(found.dtype, Dtype::F16 | Dtype::BF16 | Dtype::F32 | Dtype::F64);
-            let same_shape = found.shape == *shape || (found.shape.is_empty() && *shape == [1]);
-            let fits = same_shape && is_float == dtype.is_float();
+            let fits = fits(&found.shape, shape) && is_float == dtype.is_float();
             (!fits).then(|| format!("{key} (file {:?} {:?}, network {dtype:?} {shape:?})", found.dtype, found.shape))
         })
         .collect();
@@ -168,8 +185,10 @@ fn compare(expected: &BTreeMap<String, (Vec<usize>, DType)>, file: &Metadata) ->
     Err(WeightsError::Mismatch { missing, extra, misfit })
 }
 
-fn is_bookkeeping(key: &str) -> bool {
-    key.rsplit('.').next().is_some_and(|last| BOOKKEEPING.contains(&last))
+/// Whether a tensor of shape `file` can fill one of shape `network`: PyTorch stores a single number with no dimension,
+/// burn's smallest parameter has one.
+pub(super) fn fits(file: &[usize], network: &[usize]) -> bool {
+    file == network || (file.is_empty() && network == [1])
 }
 
 /// `; what: a, b, c and 7 more`, or nothing for an empty list.

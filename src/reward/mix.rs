@@ -20,8 +20,7 @@ impl InstanceRewards {
     pub fn new(family: &Family, prompts: &[String]) -> Self {
         let clip = family.clip.clone().map(|tower| Box::new(ClipReward::new(tower, prompts)) as Box<dyn Reward>);
         let preference = family.preference.clone();
-        let preference =
-            preference.map(|tower| Box::new(PreferenceReward::new(tower, prompts)) as Box<dyn Reward>);
+        let preference = preference.map(|tower| Box::new(PreferenceReward::new(tower, prompts)) as Box<dyn Reward>);
         Self {
             parts: vec![
                 clip.unwrap_or_else(|| Box::new(Absent("clip"))),
@@ -65,7 +64,8 @@ impl InstanceRewards {
     /// with. (On the device there are zeros: not every device knows NaN.)
     pub fn table(&self, scores: &[f64]) -> Vec<Vec<f64>> {
         let absent: Vec<bool> = self.parts.iter().map(|r| !r.is_scored()).collect();
-        let row = |row: &[f64]| row.iter().zip(&absent).map(|(s, absent)| if *absent { f64::NAN } else { *s }).collect();
+        let row =
+            |row: &[f64]| row.iter().zip(&absent).map(|(s, absent)| if *absent { f64::NAN } else { *s }).collect();
         scores.chunks(self.parts.len()).map(row).collect()
     }
 

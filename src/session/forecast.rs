@@ -285,7 +285,10 @@ mod tests {
     fn known_parts_have_their_known_size() {
         let forecast = of(&[("guidance", "1.5"), ("micro_batch", "1")]);
         // 2.6 million parameters; 256 rows x 5 blocks x 64 tokens x 192 numbers, keys and values
-        assert_eq!(bytes(&forecast, Use::Reference), 4 * FamilyConfig::of(&RunConfig::default()).parameters(Role::Prior));
+        assert_eq!(
+            bytes(&forecast, Use::Reference),
+            4 * FamilyConfig::of(&RunConfig::default()).parameters(Role::Prior)
+        );
         assert_eq!(forecast.moment, Moment::Generate);
         assert_eq!(bytes(&forecast, Use::Cache), 4 * 2 * 256 * 5 * 64 * 192);
         assert_eq!(bytes(&of(&[("guidance", "1"), ("micro_batch", "1")]), Use::Cache), 4 * 2 * 128 * 5 * 64 * 192);

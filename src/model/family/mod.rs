@@ -227,4 +227,3 @@ pub const CLASSES: &str = "classes";
 pub fn load<M: Module>(role: Role, module: M, folder: Option<&Path>) -> Result<M, FamilyError> {
     WeightFile::find(role, folder)?.fill(module)
 }
-

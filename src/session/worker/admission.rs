@@ -32,8 +32,8 @@ impl Gate {
     /// Before a knob is turned from `old` to `new`. One that asks for no more than before always may: it cannot make
     /// things worse.
     pub(super) fn turn(&self, old: &RunConfig, new: &RunConfig) -> Result<(), Box<Refusal>> {
-        let [before, after] = [old, new]
-            .map(|config| forecast(config, &FamilyConfig::of(config), self.watched, self.keyframes));
+        let [before, after] =
+            [old, new].map(|config| forecast(config, &FamilyConfig::of(config), self.watched, self.keyframes));
         if after == before {
             return Ok(());
         }
