@@ -30,6 +30,10 @@ fn gpu() -> Option<Device> {
     Some(choose(&adapter.index.to_string()).expect("a listed adapter opens").device)
 }
 
+fn tiny() -> RunConfig {
+    RunConfig { model: "tiny".into(), ..RunConfig::default() }
+}
+
 fn floats<const D: usize>(t: Tensor<D>) -> Vec<f32> {
     t.into_data().iter::<f32>().collect()
 }
@@ -69,24 +73,25 @@ fn ids<const D: usize>(n: usize, below: usize, shape: [usize; D], device: &Devic
 fn every_network_gives_the_same_on_the_gpu_as_on_the_cpu() {
     let Some(gpu) = gpu() else { return };
     let cpu = Device::flex();
-    let (a, b) = (Family::load("tiny", None, &cpu).expect("tiny"), Family::load("tiny", None, &gpu).expect("tiny"));
+    let (a, b) = (Family::load(&tiny(), None, &cpu).expect("tiny"), Family::load(&tiny(), None, &gpu).expect("tiny"));
     let text = ClipConfig::tiny().text;
     let run = |f: &Family, d: &Device| {
         let x = pictures(d);
+        let (Some(towers), Some(taste)) = (&f.clip, &f.preference) else { panic!("the tiny family scores") };
         let (reconstruction, encoded) = f.tokenizer.forward(x.clone() * 2.0 - 1.0);
         vec![
             ("tokenizer: encoder", floats(encoded.z)),
             ("tokenizer: reconstruction", floats(reconstruction)),
             ("prior: logits", floats(f.prior.forward(ids(4, 16, [4], d), ids(60, 64, [4, 15], d)))),
-            ("clip: pictures", floats(f.clip.encode_image(x.clone()))),
+            ("clip: pictures", floats(towers.clip.encode_image(x.clone()))),
             (
                 "clip: text",
-                floats(f.clip.encode_text(ids(2 * text.context_length, text.vocab_size, [2, text.context_length], d))),
+                floats(towers.clip.encode_text(ids(2 * text.context_length, text.vocab_size, [2, text.context_length], d))),
             ),
-            ("preference: pictures", floats(f.preference.encode_image(x.clone()))),
+            ("preference: pictures", floats(taste.clip.encode_image(x.clone()))),
             (
                 "preference: text",
-                floats(f.preference.encode_text(ids(
+                floats(taste.clip.encode_text(ids(
                     2 * text.context_length,
                     text.vocab_size,
                     [2, text.context_length],
@@ -113,7 +118,7 @@ fn every_network_gives_the_same_on_the_gpu_as_on_the_cpu() {
 fn the_same_seed_writes_the_same_tokens_on_the_gpu() {
     let Some(gpu) = gpu() else { return };
     let tokens = |device: &Device| {
-        let family = Family::load("tiny", None, device).expect("tiny");
+        let family = Family::load(&tiny(), None, device).expect("tiny");
         let keys = (0..8).map(|i| Key::new(3).fold(i)).collect();
         let sampling = SamplingConfig { guidance: 2.0, top_k: 40, top_p: 0.95, ..SamplingConfig::default() };
         let tokens =

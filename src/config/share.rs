@@ -125,6 +125,12 @@ mod tests {
             for (param, value) in PARAMS.iter().zip(values) {
                 config.assign(param.name, param.check(value).unwrap());
             }
+            for (network, weight) in [
+                (&config.clip_network, &mut config.clip_weight),
+                (&config.preference_network, &mut config.preference_weight),
+            ] {
+                *weight = if network == "none" { 0.0 } else { *weight };
+            }
             for (low, high) in [
                 (&mut config.entropy_min, &mut config.entropy_max),
                 (&mut config.entropy_warmup, &mut config.entropy_decay_from),

@@ -27,8 +27,6 @@ use crate::rl::trainer::{decode_levels, rollout_sampling, teacher_forced};
 
 /// Real pictures behind the reference moments of LOO-FID.
 const REFERENCE: usize = 2048;
-/// Samples of the untouched model that start the moving moments and set the entropy target.
-const BOOTSTRAP: usize = 256;
 /// Rows per pass.
 const BATCH: usize = 64;
 
@@ -46,7 +44,8 @@ pub async fn reference(family: &Family, pictures: &Pictures, split: &Split, devi
     }
 }
 
-/// Features `[256, width]` of the untouched model's samples, and its mean token entropy as a share of ln(vocabulary).
+/// Features of samples of the untouched model, as many as the settings say, and its mean token entropy as a share of
+/// ln(vocabulary).
 ///
 /// # Errors
 /// Where the device fails.
@@ -96,7 +95,7 @@ impl<'a> Stored<'a> {
     fn bootstrap(&self, family: &Family, config: &RunConfig) -> Option<(Features, f64)> {
         self.meets(&bootstrap_conditions(family, config)?)?;
         let entropy = f64::from_bits(u64::from_str_radix(self.notes.get("entropy_bits")?, 16).ok()?);
-        let features = self.features("bootstrap", [BOOTSTRAP, family.config.features.features()])?;
+        let features = self.features("bootstrap", [number(self.notes.get("bootstrap_samples")?)?, family.config.features.features()])?;
         (0.0..=1.0).contains(&entropy).then_some((features, entropy))
     }
 
@@ -134,6 +133,7 @@ fn bootstrap_conditions(family: &Family, config: &RunConfig) -> Option<Condition
         ("top_p", top_p.to_string()),
         ("cfg_interval", cfg_interval.to_string()),
         ("seed", config.seed.to_string()),
+        ("bootstrap_samples", config.bootstrap_samples.to_string()),
     ];
     Some(conditions.into())
 }
@@ -200,32 +200,57 @@ async fn reference_chunk(
 
 async fn computed_bootstrap(family: &Family, config: &RunConfig, device: &Device) -> Result<(Features, f64)> {
     let (mut values, mut entropy) = (vec![], 0.0);
-    for chunk in 0..BOOTSTRAP / BATCH {
+    for chunk in 0..chunks(config) {
         let (features, nats) = bootstrap_chunk(family, config, chunk, device).await?;
+        entropy += nats * (features.len() / family.config.features.features()) as f64;
         values.extend(features);
-        entropy += nats;
     }
-    let share = normalized(entropy / (BOOTSTRAP / BATCH) as f64, family.config.gpt.vocab_size());
-    Ok((Features::from_f32(BOOTSTRAP, values.len() / BOOTSTRAP, &values)?, share))
+    let n = config.bootstrap_samples as usize;
+    let share = normalized(entropy / n as f64, family.config.gpt.vocab_size());
+    Ok((Features::from_f32(n, values.len() / n, &values)?, share))
 }
 
-/// Features `[64, width]`, row by row, and the mean token entropy in nats.
+/// Rows of a pass over the untouched model's samples: as many as a rollout has, where the settings bound it.
+fn rows_per_pass(config: &RunConfig) -> usize {
+    if config.rollout_batch == 0 { BATCH } else { BATCH.min(config.rollout_batch as usize) }
+}
+
+fn chunks(config: &RunConfig) -> usize {
+    (config.bootstrap_samples as usize).div_ceil(rows_per_pass(config))
+}
+
+/// Features of the samples of one pass, row by row, and their mean token entropy in nats.
 async fn bootstrap_chunk(
     family: &Family,
     config: &RunConfig,
     chunk: usize,
     device: &Device,
 ) -> Result<(Vec<f32>, f64)> {
-    let classes: Vec<usize> = (0..BATCH).map(|i| i % family.config.gpt.num_classes()).collect();
-    let key = Key::new(config.seed).fold(purpose::BOOTSTRAP).fold(chunk as u64);
-    let keys = (0..BATCH).map(|i| key.fold(i as u64)).collect();
+    let (n, size) = (config.bootstrap_samples as usize, rows_per_pass(config));
+    let rows = chunk * size..((chunk + 1) * size).min(n);
+    let classes: Vec<usize> = rows.clone().map(|i| spread(i, n, family.config.gpt.num_classes())).collect();
+    let key = Key::new(config.seed).fold(purpose::BOOTSTRAP);
+    let keys = rows.map(|i| key.fold((i / BATCH) as u64).fold((i % BATCH) as u64)).collect();
     let rollout = Rollout::new(&family.prior, &classes, keys, rollout_sampling(config), device);
     let tokens = rollout.finish(&family.prior).await;
     let ids: Vec<i32> = classes.iter().map(|&c| c as i32).collect();
-    let labels = Tensor::from_data(TensorData::new(ids, [BATCH]), device);
-    let (_, h) = token_log_probs(teacher_forced(&family.prior, labels, tokens.clone()), tokens.clone());
+    let mut nats = 0.0;
+    // Logits of all positions are large: fewer rows at once where micro-batches are smaller.
+    let most = if config.micro_batch == 0 { size } else { size.min(config.micro_batch as usize) };
+    for start in (0..ids.len()).step_by(most) {
+        let part = start..(start + most).min(ids.len());
+        let tokens = tokens.clone().narrow(0, start, part.len());
+        let labels = Tensor::from_data(TensorData::new(ids[part.clone()].to_vec(), [part.len()]), device);
+        let (_, h) = token_log_probs(teacher_forced(&family.prior, labels, tokens.clone()), tokens);
+        nats += f64::from(read(h.mean()).await?[0]) * part.len() as f64;
+    }
     let features = read(family.features.features(decode_levels(family, tokens))).await?;
-    Ok((features, f64::from(read(h.mean()).await?[0])))
+    Ok((features, nats / ids.len() as f64))
+}
+
+/// Class of sample `i` of `n`: all in turn, or evenly spread over them where there are more classes than samples.
+fn spread(i: usize, n: usize, classes: usize) -> usize {
+    if n < classes { i * classes / n } else { i % classes }
 }
 
 #[cfg(test)]
