@@ -52,13 +52,13 @@ fn attention(channels: usize) -> usize {
     2 * channels + 4 * conv(channels, channels, 1)
 }
 
-/// Levels of residual blocks, `widths` in the order in which they are passed; `deepest` is the one that attends.
-fn levels(widths: &[usize], deepest: usize, blocks: usize, start: usize) -> usize {
+/// Levels of residual blocks, `widths` in the order in which they are passed, each with whether it attends.
+fn levels(widths: &[(usize, bool)], blocks: usize, start: usize) -> usize {
     let mut from = start;
     let mut sum = 0;
-    for (i, &to) in widths.iter().enumerate() {
+    for (i, &(to, attends)) in widths.iter().enumerate() {
         sum += residual(from, to) + (blocks - 1) * residual(to, to);
-        sum += if i == deepest { blocks * attention(to) } else { 0 };
+        sum += if attends { blocks * attention(to) } else { 0 };
         sum += if i + 1 == widths.len() { 0 } else { conv(to, to, 3) }; // resampling
         from = to;
     }
@@ -67,19 +67,17 @@ fn levels(widths: &[usize], deepest: usize, blocks: usize, start: usize) -> usiz
 
 fn tokenizer(c: &VqConfig) -> usize {
     let middle = |width| 2 * residual(width, width) + attention(width);
-    let down: Vec<usize> = c.encoder_ch_mult.iter().map(|m| c.ch * m).collect();
-    let up: Vec<usize> = c.decoder_ch_mult.iter().rev().map(|m| c.ch * m).collect();
-    let (Some(&deep), Some(&top), Some(&fine)) = (down.last(), up.first(), up.last()) else { return 0 };
+    let level = |(i, m): (usize, &usize)| (c.ch * m, c.attends(i));
+    let down: Vec<(usize, bool)> = c.encoder_ch_mult.iter().enumerate().map(level).collect();
+    let up: Vec<(usize, bool)> = c.decoder_ch_mult.iter().enumerate().rev().map(level).collect();
+    let (Some(&(deep, _)), Some(&(top, _)), Some(&(fine, _))) = (down.last(), up.first(), up.last()) else { return 0 };
     let encoder = conv(3, c.ch, 3)
-        + levels(&down, down.len() - 1, c.num_res_blocks, c.ch)
+        + levels(&down, c.num_res_blocks, c.ch)
         + middle(deep)
         + 2 * deep
         + conv(deep, c.z_channels, 3);
-    let decoder = conv(c.z_channels, top, 3)
-        + middle(top)
-        + levels(&up, 0, c.num_res_blocks + 1, top)
-        + 2 * fine
-        + conv(fine, 3, 3);
+    let decoder =
+        conv(c.z_channels, top, 3) + middle(top) + levels(&up, c.num_res_blocks + 1, top) + 2 * fine + conv(fine, 3, 3);
     let ends = conv(c.z_channels, c.codebook_embed_dim, 1) + conv(c.codebook_embed_dim, c.z_channels, 1);
     encoder + decoder + ends + c.codebook_size * c.codebook_embed_dim
 }
@@ -132,6 +130,12 @@ mod tests {
                 assert_eq!(c.parameters(role), count as u64, "{} {role}", c.name);
             }
         }
+        let vqgan = VqConfig { attn_resolutions: Some(vec![8, 4]), ..VqConfig::tiny() };
+        assert_eq!(tokenizer(&vqgan), vqgan.init(&device).num_params());
+        // Those of the published networks are known.
+        let published = [VqConfig::vqgan(1024), VqConfig::vqgan(16_384), VqConfig::vq8(), VqConfig::vq16()];
+        assert_eq!(published.map(|c| tokenizer(&c)), [72_141_699, 76_073_859, 70_109_835, 71_883_403]);
+        assert_eq!(mingpt(&MinGptConfig::cin()), 1_410_640_896);
         let shared = GptConfig { n_kv_head: Some(1), class_dropout_prob: 0.0, ..GptConfig::tiny() };
         assert_eq!(prior(&shared), shared.init(&device).num_params());
         assert_eq!(mingpt(&MinGptConfig::tiny()), MinGptConfig::tiny().init(&device).num_params());

@@ -9,6 +9,7 @@ pub mod efficientnet;
 pub mod family;
 pub mod features;
 pub mod mingpt;
+pub mod permuter;
 pub mod policy;
 pub mod rope;
 pub mod transformer;
