@@ -18,6 +18,10 @@ mod llamagen_vq;
 mod loo_fid;
 #[path = "parity/metric.rs"]
 mod metric;
+#[path = "parity/renamed.rs"]
+mod renamed;
+#[path = "parity/taming.rs"]
+mod taming;
 
 use std::path::PathBuf;
 
@@ -42,6 +46,9 @@ const KINDS: &[(&str, Check)] = &[
     ("metric_isc", metric::check_isc),
     ("metric_kid", metric::check_kid),
     ("metric_prdc", metric::check_prdc),
+    ("taming_vqgan", taming::check_vqgan),
+    ("taming_net2net_cls", taming::check_net2net),
+    ("taming_permuters", taming::check_permuters),
 ];
 
 /// Where the golden cases lie.
