@@ -20,6 +20,10 @@ mod loo_fid;
 mod metric;
 #[path = "parity/resize.rs"]
 mod resize;
+#[path = "parity/renamed.rs"]
+mod renamed;
+#[path = "parity/taming.rs"]
+mod taming;
 
 use std::path::PathBuf;
 
@@ -45,6 +49,9 @@ const KINDS: &[(&str, Check)] = &[
     ("metric_kid", metric::check_kid),
     ("metric_prdc", metric::check_prdc),
     ("resize_ops", resize::check),
+    ("taming_vqgan", taming::check_vqgan),
+    ("taming_net2net_cls", taming::check_net2net),
+    ("taming_permuters", taming::check_permuters),
 ];
 
 /// Where the golden cases lie.

@@ -42,6 +42,7 @@ mod tests {
     use super::*;
     use crate::model::family::OwnConfig;
     use crate::model::mingpt::MinGptConfig;
+    use crate::model::vq::VqConfig;
 
     #[test]
     fn the_manifests_count_what_the_networks_have() {
@@ -58,6 +59,12 @@ mod tests {
                 assert_eq!(c.parameters(role), count as u64, "{} {role}", c.name);
             }
         }
+        let vqgan = VqConfig { attn_resolutions: Some(vec![8, 4]), ..VqConfig::tiny() };
+        assert_eq!(manifest::numbers(&manifest::vq(&vqgan)), vqgan.init(&device).num_params() as u64);
+        // Those of the published networks are known.
+        let published = [VqConfig::vqgan(1024), VqConfig::vqgan(16_384), VqConfig::vq8(), VqConfig::vq16()];
+        let counts = published.map(|c| manifest::numbers(&manifest::vq(&c)));
+        assert_eq!(counts, [72_141_699, 76_073_859, 70_109_835, 71_883_403]);
         let gpt = PolicyConfig::Taming(MinGptConfig::tiny());
         let count = gpt.init(&device).num_params() as u64;
         let c = FamilyConfig { gpt, ..OwnConfig::tiny().into() };

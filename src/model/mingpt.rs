@@ -12,6 +12,7 @@ use burn::prelude::*;
 use serde::{Deserialize, Serialize};
 
 use super::attention::{KvCache, LayerCache, attend, causal};
+use super::permuter::Permuter;
 
 /// Shape of a [`MinGpt`].
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -28,17 +29,39 @@ pub struct MinGptConfig {
     pub n_embd: usize,
     /// Number of classes, at most `vocab_size`.
     pub num_classes: usize,
+    /// Order in which tokens are written.
+    #[serde(default)]
+    pub permuter: Permuter,
 }
 
 impl MinGptConfig {
     /// The published class-conditional model of ImageNet, 1.4 B parameters: 16x16 tokens out of 16,384.
     pub fn cin() -> Self {
-        Self { vocab_size: 16_384, block_size: 256, n_layer: 48, n_head: 24, n_embd: 1536, num_classes: 1000 }
+        Self {
+            vocab_size: 16_384,
+            block_size: 256,
+            n_layer: 48,
+            n_head: 24,
+            n_embd: 1536,
+            num_classes: 1000,
+            ..Self::tiny()
+        }
     }
 
     /// For tests: 4x4 tokens out of 64.
     pub fn tiny() -> Self {
-        Self { vocab_size: 64, block_size: 16, n_layer: 2, n_head: 2, n_embd: 32, num_classes: 16 }
+        let permuter = Permuter::Identity;
+        Self { vocab_size: 64, block_size: 16, n_layer: 2, n_head: 2, n_embd: 32, num_classes: 16, permuter }
+    }
+
+    /// The shape of the network whose tensors have the shapes that `shape` tells by the keys of a published
+    /// `Net2NetTransformer`. Heads, classes and order leave no trace in a file and are taken from `self`. `None` where
+    /// the file has no such network.
+    pub fn of_file(&self, shape: impl Fn(&str) -> Option<Vec<usize>>) -> Option<Self> {
+        let [_, block_size, n_embd] = shape("transformer.pos_emb")?.try_into().ok()?;
+        let [vocab_size, _] = shape("transformer.tok_emb.weight")?.try_into().ok()?;
+        let has = |layer: &usize| shape(&format!("transformer.blocks.{layer}.ln1.weight")).is_some();
+        Some(Self { vocab_size, block_size, n_embd, n_layer: (0..).take_while(has).count(), ..self.clone() })
     }
 
     /// Width of the layer inside the feed-forward part.
@@ -48,7 +71,17 @@ impl MinGptConfig {
 
     /// A fresh network: weights from N(0, 0.02²), biases and positions 0, as the peer's `_init_weights`.
     pub fn init(&self, device: &Device) -> MinGpt {
+        self.init_with(0.02, device)
+    }
+
+    /// Like [`Self::init`] but with a wider output head: logits of spread 1, for tests that need preferences.
+    pub fn init_random_head(&self, device: &Device) -> MinGpt {
+        self.init_with((self.n_embd as f64).powf(-0.5), device)
+    }
+
+    fn init_with(&self, head: f64, device: &Device) -> MinGpt {
         let normal = || Initializer::Normal { mean: 0.0, std: 0.02 };
+        let head = Initializer::Normal { mean: 0.0, std: head };
         let dim = self.n_embd;
         // burn's linear layers draw their bias from the same distribution as the weight: it has to start at 0.
         let linear = |from: usize, to: usize| {
@@ -69,7 +102,7 @@ impl MinGptConfig {
             ln2: norm(),
             mlp: (linear(dim, self.hidden_dim()), Gelu::new(), linear(self.hidden_dim(), dim)),
         };
-        let head = LinearConfig::new(dim, self.vocab_size).with_bias(false).with_initializer(normal()).init(device);
+        let head = LinearConfig::new(dim, self.vocab_size).with_bias(false).with_initializer(head).init(device);
         MinGpt {
             transformer: Gpt {
                 tok_emb: EmbeddingConfig::new(self.vocab_size, dim).with_initializer(normal()).init(device),
@@ -215,5 +248,84 @@ impl CausalSelfAttention {
         let q = self.query.forward(x.clone()) * (head_dim as f64).powf(-0.5);
         [q, self.key.forward(x.clone()), self.value.forward(x)]
             .map(|t| t.reshape([batch, seq, self.n_head, head_dim]).swap_dims(1, 2))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use super::*;
+    use crate::model::weights;
+
+    fn ids<const D: usize>(values: Vec<i32>, shape: [usize; D], device: &Device) -> Tensor<D, Int> {
+        Tensor::from_data(TensorData::new(values, shape), device)
+    }
+
+    /// Classes `[2]` and tokens `[2, 16]`.
+    fn inputs(device: &Device) -> (Tensor<1, Int>, Tensor<2, Int>) {
+        (ids(vec![3, 15], [2], device), ids((0..32).map(|i| i * 37 % 64).collect(), [2, 16], device))
+    }
+
+    fn difference<const D: usize>(a: Tensor<D>, b: Tensor<D>) -> f32 {
+        (a - b).abs().max().into_scalar()
+    }
+
+    #[test]
+    fn one_token_at_a_time_gives_the_logits_of_all_at_once() {
+        let device = Device::flex();
+        let (class, tokens) = inputs(&device);
+        let mut model = MinGptConfig::tiny().init_random_head(&device);
+        model.transformer.pos_emb = Initializer::Normal { mean: 0.0, std: 1.0 }.init([1, 16, 32], &device);
+        let all = model.forward(class.clone(), tokens.clone().narrow(1, 0, 15)); // [2, 16, 64]
+        let mut cache = model.cache(2, &device);
+        // The second round finds the first one's keys in the cache and must not see them.
+        for _ in 0..2 {
+            let mut steps = vec![model.prefill(class.clone(), &mut cache)];
+            for pos in 0..15 {
+                steps.push(model.step(tokens.clone().narrow(1, pos, 1), pos, &mut cache));
+            }
+            let worst = difference(all.clone(), Tensor::stack(steps, 1));
+            assert!(worst < 1e-5, "{worst}");
+        }
+    }
+
+    #[test]
+    fn a_position_sees_no_later_token_but_the_class_and_where_it_stands() {
+        let device = Device::flex();
+        let (class, tokens) = inputs(&device);
+        let model = MinGptConfig::tiny().init_random_head(&device);
+        let before = model.forward(class.clone(), tokens.clone().narrow(1, 0, 15)).narrow(1, 0, 8);
+        let after = model.forward(class.clone(), tokens.clone().narrow(1, 0, 7));
+        assert!(difference(before, after.clone()) < 1e-5);
+        let other = model.forward(ids(vec![4, 15], [2], &device), tokens.narrow(1, 0, 7));
+        let moved = (after - other).abs().max_dim(2).max_dim(1).into_data().try_to_vec::<f32>().unwrap();
+        assert!(moved[0] > 1e-4 && moved[1] == 0.0, "{moved:?}");
+    }
+
+    #[test]
+    fn keys_are_the_published_ones_and_tell_the_shape() {
+        let config = MinGptConfig { n_layer: 3, block_size: 9, ..MinGptConfig::tiny() };
+        let bytes = weights::save_bytes(&config.init(&Device::flex()), false, &[]).unwrap();
+        let file = safetensors::SafeTensors::deserialize(&bytes).unwrap();
+        let shapes: BTreeMap<String, Vec<usize>> =
+            file.tensors().into_iter().map(|(name, tensor)| (name, tensor.shape().to_vec())).collect();
+        assert_eq!(shapes["transformer.blocks.2.mlp.0.weight"], [128, 32]);
+        assert_eq!(shapes["transformer.blocks.2.mlp.2.bias"], [32]);
+        assert_eq!(shapes["transformer.ln_f.weight"], [32]);
+        assert_eq!(shapes.len(), 3 * 16 + 5);
+        let shape = |key: &str| shapes.get(key).cloned();
+        assert_eq!(MinGptConfig::tiny().of_file(shape), Some(config));
+        assert_eq!(MinGptConfig::tiny().of_file(|_| None), None);
+    }
+
+    #[test]
+    fn every_parameter_gets_a_gradient() {
+        let device = Device::flex().autodiff();
+        let model = MinGptConfig::tiny().init(&device);
+        let (class, tokens) = inputs(&device);
+        let grads = model.forward(class, tokens.narrow(1, 0, 15)).square().mean().backward();
+        let grads = burn::optim::GradientsParams::from_grads(grads, &model);
+        assert_eq!(grads.len(), 5 + 2 * 16);
     }
 }

@@ -10,6 +10,7 @@ pub mod family;
 pub mod feature_network;
 pub mod features;
 pub mod mingpt;
+pub mod permuter;
 pub mod policy;
 pub mod published;
 pub mod resample;

@@ -4,6 +4,7 @@ use burn::prelude::*;
 use serde::{Deserialize, Serialize};
 
 use super::mingpt::{MinGpt, MinGptConfig};
+use super::permuter::Permuter;
 use super::transformer::{GptConfig, Transformer};
 
 pub use super::attention::KvCache;
@@ -103,9 +104,35 @@ impl PolicyConfig {
     pub fn init_random_head(&self, device: &Device) -> Policy {
         match self {
             Self::LlamaGen(c) => Policy::LlamaGen(c.init_random_head(device)),
-            Self::Taming(c) => Policy::Taming(c.init(device)),
+            Self::Taming(c) => Policy::Taming(c.init_random_head(device)),
         }
     }
+
+    /// Tokens `[n, block_size]` in the order in which they are written → in reading order, as a tokenizer decodes them.
+    pub fn in_rows(&self, tokens: Tensor<2, Int>) -> Tensor<2, Int> {
+        reordered(tokens, self.permuter(), Permuter::turns)
+    }
+
+    /// The reverse of [`Self::in_rows`].
+    pub fn in_turn(&self, tokens: Tensor<2, Int>) -> Tensor<2, Int> {
+        reordered(tokens, self.permuter(), Permuter::places)
+    }
+
+    fn permuter(&self) -> Permuter {
+        match self {
+            Self::LlamaGen(_) => Permuter::Identity,
+            Self::Taming(c) => c.permuter,
+        }
+    }
+}
+
+fn reordered(tokens: Tensor<2, Int>, permuter: Permuter, table: fn(Permuter, usize) -> Vec<usize>) -> Tensor<2, Int> {
+    if permuter == Permuter::Identity {
+        return tokens;
+    }
+    let table: Vec<i32> = table(permuter, tokens.dims()[1].isqrt()).into_iter().map(|i| i as i32).collect();
+    let table = Tensor::from_data(TensorData::new(table.clone(), [table.len()]), &tokens.device());
+    tokens.select(1, table)
 }
 
 /// A network that writes pictures' tokens, given a class.
@@ -158,5 +185,41 @@ impl Policy {
             Self::LlamaGen(net) => net.step(tokens, pos, cache),
             Self::Taming(net) => net.step(tokens, pos, cache),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_shape_is_written_as_that_of_its_network_and_read_back_as_the_same() {
+        for config in [PolicyConfig::LlamaGen(GptConfig::tiny()), PolicyConfig::Taming(MinGptConfig::tiny())] {
+            let text = serde_json::to_string(&config).unwrap();
+            assert!(!text.contains("Taming") && !text.contains("LlamaGen"), "{text}");
+            assert_eq!(serde_json::from_str::<PolicyConfig>(&text).unwrap(), config);
+        }
+        let older = serde_json::to_string(&GptConfig::small()).unwrap();
+        assert_eq!(serde_json::from_str::<PolicyConfig>(&older).unwrap(), PolicyConfig::LlamaGen(GptConfig::small()));
+    }
+
+    #[test]
+    fn tokens_written_in_any_order_come_back_to_their_place() {
+        let tokens = Tensor::<2, Int>::from_data([[10, 11, 12, 13], [20, 21, 22, 23]], &Device::flex());
+        let of = |permuter| PolicyConfig::Taming(MinGptConfig { permuter, ..MinGptConfig::tiny() });
+        let written = of(Permuter::AlternateParsing).in_turn(tokens.clone());
+        assert_eq!(written.into_data().iter::<i32>().take(4).collect::<Vec<_>>(), [10, 11, 13, 12]);
+        for permuter in Permuter::ALL {
+            let config = of(permuter);
+            assert_eq!(config.in_rows(config.in_turn(tokens.clone())).into_data(), tokens.clone().into_data());
+        }
+    }
+
+    #[test]
+    fn weights_have_the_names_of_the_network_inside() {
+        let policy = PolicyConfig::LlamaGen(GptConfig::tiny()).init(&Device::flex());
+        let bytes = crate::model::weights::save_bytes(&policy, false, &[]).unwrap();
+        let mut inside = GptConfig::tiny().init(&Device::flex());
+        crate::model::weights::load(&mut inside, &bytes).unwrap();
     }
 }

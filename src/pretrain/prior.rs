@@ -13,7 +13,7 @@ use crate::data::grid::rgb_pictures;
 use crate::data::{AugmentConfig, Pictures, Split};
 use crate::gpu::read::read;
 use crate::model::family::{CLASSES, OwnConfig, Role};
-use crate::model::policy::Policy;
+use crate::model::policy::{Policy, PolicyConfig};
 use crate::model::vq::VqModel;
 use crate::platform::rng::Key;
 use crate::rl::grpo::token_log_probs;
@@ -55,7 +55,9 @@ impl PriorTask {
             for (chunk, indices) in split.train.chunks(64).enumerate() {
                 let mut random = Key::new(seed).fold(u64::MAX).fold(view as u64).fold(chunk as u64).stream();
                 let batch = pictures.augmented_batch(indices.to_vec(), &AugmentConfig::gentle(), &mut random);
-                for (class, tokens) in batch.classes.iter().zip(tokens(&tokenizer, batch.images(device)).await?) {
+                for (class, tokens) in
+                    batch.classes.iter().zip(tokens(&tokenizer, &config.gpt, batch.images(device)).await?)
+                {
                     train[*class].push(tokens);
                 }
             }
@@ -63,7 +65,7 @@ impl PriorTask {
         let mut held_out = vec![];
         for indices in split.held_out.chunks(64) {
             let batch = pictures.plain_batch(indices);
-            let tokens = tokens(&tokenizer, batch.images(device)).await?;
+            let tokens = tokens(&tokenizer, &config.gpt, batch.images(device)).await?;
             held_out.extend(batch.classes.into_iter().zip(tokens));
         }
         let class_names = pictures.class_names.clone();
@@ -82,9 +84,9 @@ impl PriorTask {
     }
 }
 
-/// Tokens of pictures in [0, 1].
-async fn tokens(tokenizer: &VqModel, x: Tensor<4>) -> Result<Vec<Vec<i32>>> {
-    let indices = tokenizer.encode(x * 2.0 - 1.0).indices;
+/// Tokens of pictures in [0, 1], in the order in which `prior` writes them.
+async fn tokens(tokenizer: &VqModel, prior: &PolicyConfig, x: Tensor<4>) -> Result<Vec<Vec<i32>>> {
+    let indices = prior.in_turn(tokenizer.encode(x * 2.0 - 1.0).indices);
     let length = indices.dims()[1];
     let data = indices.into_data_async().await.map_err(|e| anyhow::anyhow!("{e}"))?;
     Ok(data.iter::<i32>().collect::<Vec<_>>().chunks(length).map(<[i32]>::to_vec).collect())
@@ -140,7 +142,7 @@ impl Task for PriorTask {
         let keys = (0..classes.len()).map(|i| Key::new(self.seed).fold(u64::MAX - 1).fold(i as u64)).collect();
         let sampling = SamplingConfig { guidance: 2.0, ..SamplingConfig::default() };
         let tokens = Rollout::new(model, &classes, keys, sampling, &self.device).finish(model).await;
-        let y = self.tokenizer.decode_code(tokens, [self.config.grid, self.config.grid]);
+        let y = self.tokenizer.decode_code(self.config.gpt.in_rows(tokens), [self.config.grid, self.config.grid]);
         let pictures = rgb_pictures(&read((y * 0.5 + 0.5).clamp(0.0, 1.0)).await?, self.config.side);
         Ok(Some((self.config.side, pictures)))
     }

@@ -27,6 +27,7 @@ fn config(case: &Case) -> Result<VqConfig> {
         codebook_l2_norm: case.value("codebook_l2_norm")?.as_bool().context("codebook_l2_norm")?,
         commit_loss_beta: case.f64("commit_loss_beta")?,
         entropy_loss_ratio: case.f64("entropy_loss_ratio")?,
+        ..VqConfig::vq16()
     })
 }
 

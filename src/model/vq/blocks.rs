@@ -1,5 +1,5 @@
-//! Encoder and decoder of the tokenizer (LlamaGen `vq_model.py`): residual blocks, attention at the coarsest level,
-//! resampling by two.
+//! Encoder and decoder of the tokenizer (LlamaGen `vq_model.py`): residual blocks, attention at some levels (the
+//! coarsest, unless the settings say otherwise), resampling by two.
 
 use burn::module::Module;
 use burn::nn::conv::{Conv2d, Conv2dConfig};
@@ -180,7 +180,7 @@ impl Encoder {
         let mut from = config.ch;
         let mut level = |(i, mult): (usize, &usize)| {
             let to = config.ch * mult;
-            let (res, attn) = blocks(config.num_res_blocks, from, to, i == last, device);
+            let (res, attn) = blocks(config.num_res_blocks, from, to, config.attends(i), device);
             from = to;
             EncoderLevel { res, attn, downsample: (i != last).then(|| Downsample::new(to, device)) }
         };
@@ -233,7 +233,7 @@ impl Decoder {
         let mut from = top;
         let mut level = |(i, mult): (usize, &usize)| {
             let to = config.ch * mult;
-            let (res, attn) = blocks(config.num_res_blocks + 1, from, to, i == last, device);
+            let (res, attn) = blocks(config.num_res_blocks + 1, from, to, config.attends(i), device);
             from = to;
             DecoderLevel { res, attn, upsample: (i != 0).then(|| Upsample::new(to, device)) }
         };

@@ -1,6 +1,9 @@
 //! A picture becomes tokens, and tokens become a picture: LlamaGen's vector-quantised autoencoder
 //! (LlamaGen `tokenizer_image/vq_model.py`), with the published checkpoints' own key names.
 //!
+//! LlamaGen's descends from VQGAN (taming-transformers `taming/models/vqgan.py`), which is the same network with other
+//! settings and other key names, see [`taming_key`].
+//!
 //! ```text
 //! picture [b, 3, H, W] in [-1, 1] ─ encoder ─ 1×1 conv ─► z [b, d, h, w] ─ nearest code ─► tokens [b, h·w]
 //! picture [b, 3, H, W]           ◄─ decoder ◄─ 1×1 conv ◄─ codes [b, d, h, w] ◄────────────┘
@@ -12,6 +15,7 @@ mod flex;
 mod layers;
 mod ops;
 mod quantizer;
+mod taming;
 
 use burn::module::Module;
 use burn::nn::conv::{Conv2d, Conv2dConfig};
@@ -21,6 +25,7 @@ use serde::{Deserialize, Serialize};
 pub use blocks::{AttnBlock, Decoder, DecoderLevel, Downsample, Encoder, EncoderLevel, ResnetBlock, Upsample};
 pub use layers::{conv, group_norm, group_norm_silu, pointwise};
 pub use quantizer::{Quantized, VectorQuantizer, VqLosses};
+pub use taming::taming_key;
 
 use crate::platform::rng::Stream;
 
@@ -45,8 +50,24 @@ pub struct VqConfig {
     pub codebook_l2_norm: bool,
     /// Weight of the commitment loss, beta.
     pub commit_loss_beta: f64,
+    /// Whether beta weighs the codebook loss instead: VQGAN's was published so, and goes on so (`legacy`).
+    #[serde(default)]
+    pub legacy_beta: bool,
     /// Weight of the entropy loss; 0 leaves it out.
     pub entropy_loss_ratio: f64,
+    /// Side of the pictures that the network was made for, in pixels. Others may be given to it: this only says what
+    /// `attn_resolutions` mean.
+    #[serde(default = "published_resolution")]
+    pub resolution: usize,
+    /// Sides of the grids whose levels attend, where a picture is `resolution` pixels wide; `None`: the coarsest level
+    /// alone, which is LlamaGen's rule. (The middle always attends.)
+    #[serde(default)]
+    pub attn_resolutions: Option<Vec<usize>>,
+}
+
+/// [`VqConfig::resolution`] of all published networks.
+fn published_resolution() -> usize {
+    256
 }
 
 impl VqConfig {
@@ -62,7 +83,27 @@ impl VqConfig {
             codebook_embed_dim: 8,
             codebook_l2_norm: true,
             commit_loss_beta: 0.25,
+            legacy_beta: false,
             entropy_loss_ratio: 0.0,
+            resolution: published_resolution(),
+            attn_resolutions: None,
+        }
+    }
+
+    /// VQ-8 as published: 256×256 → 32×32 tokens out of 16384.
+    pub fn vq8() -> Self {
+        Self { encoder_ch_mult: vec![1, 2, 2, 4], decoder_ch_mult: vec![1, 2, 2, 4], ..Self::vq16() }
+    }
+
+    /// taming-transformers' VQGAN of ImageNet, published with 1024 and with 16384 `codes`: 256×256 → 16×16 tokens.
+    pub fn vqgan(codes: usize) -> Self {
+        Self {
+            codebook_size: codes,
+            codebook_embed_dim: 256,
+            codebook_l2_norm: false,
+            legacy_beta: true,
+            attn_resolutions: Some(vec![16]),
+            ..Self::vq16()
         }
     }
 
@@ -75,6 +116,7 @@ impl VqConfig {
             num_res_blocks: 1,
             z_channels: 64,
             codebook_size: 1024,
+            resolution: 32,
             ..Self::vq16()
         }
     }
@@ -86,6 +128,7 @@ impl VqConfig {
             decoder_ch_mult: vec![1, 1],
             z_channels: 32,
             codebook_size: 64,
+            resolution: 8,
             ..Self::small()
         }
     }
@@ -93,6 +136,14 @@ impl VqConfig {
     /// Pixels per token along one side.
     pub fn downsample(&self) -> usize {
         1 << (self.encoder_ch_mult.len().max(1) - 1)
+    }
+
+    /// Whether the blocks of `level` attend; the finest is level 0, in the encoder and in the decoder.
+    pub(super) fn attends(&self, level: usize) -> bool {
+        match &self.attn_resolutions {
+            Some(sides) => sides.contains(&(self.resolution >> level)),
+            None => level + 1 == self.encoder_ch_mult.len(),
+        }
     }
 
     /// A model with random weights (PyTorch's default initialisation, as the peer).
@@ -185,6 +236,11 @@ pub fn display_byte(y: f32) -> u8 {
     ((y.clamp(-1.0, 1.0) + 1.0) / 2.0 * 255.0 + 0.5).clamp(0.0, 255.0) as u8
 }
 
+/// Byte of a decoded value as taming-transformers' demos write it (`custom_to_pil`): `trunc(255 (clamp(y) + 1) / 2)`.
+pub fn taming_byte(y: f32) -> u8 {
+    (255.0 * (y.clamp(-1.0, 1.0) + 1.0) / 2.0) as u8
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -206,6 +262,33 @@ mod tests {
             assert_eq!(encoded.indices.dims(), [2, grid * grid]);
             assert_eq!(encoded.z.dims(), [2, config.codebook_embed_dim, grid, grid]);
         }
+    }
+
+    #[test]
+    fn a_level_attends_by_its_nominal_resolution_or_else_if_it_is_the_coarsest() {
+        let levels =
+            |config: &VqConfig| (0..config.encoder_ch_mult.len()).map(|i| config.attends(i)).collect::<Vec<_>>();
+        assert_eq!(levels(&VqConfig::vq16()), [false, false, false, false, true]);
+        assert_eq!(levels(&VqConfig::vqgan(1024)), levels(&VqConfig::vq16()));
+        let config = VqConfig { attn_resolutions: Some(vec![8]), ..VqConfig::tiny() };
+        assert_eq!(levels(&config), [true, false]);
+        let device = Device::flex();
+        let attention = |config: &VqConfig| config.init(&device).num_params();
+        let block = 2 * 32 + 4 * (32 * 32 + 32);
+        assert_eq!(
+            attention(&VqConfig { attn_resolutions: Some(vec![8, 4]), ..VqConfig::tiny() }) - attention(&config),
+            block * (1 + 2),
+            "one block in the encoder, two in the decoder"
+        );
+    }
+
+    #[test]
+    fn settings_written_before_vqgan_still_read() {
+        let old = r#"{"ch":32,"encoder_ch_mult":[1,1],"decoder_ch_mult":[1,1],"num_res_blocks":1,"z_channels":32,
+            "codebook_size":64,"codebook_embed_dim":8,"codebook_l2_norm":true,"commit_loss_beta":0.25,
+            "entropy_loss_ratio":0.0}"#;
+        let config: VqConfig = serde_json::from_str(old).unwrap();
+        assert_eq!(VqConfig { resolution: 8, ..config }, VqConfig::tiny());
     }
 
     #[test]
@@ -265,5 +348,6 @@ mod tests {
     fn bytes_follow_the_peers_conventions() {
         assert_eq!([-1.0, -0.5, 0.0, 1.0, 7.0].map(evaluation_byte), [0, 64, 128, 255, 255]);
         assert_eq!([-1.0, -0.5, 0.0, 1.0, 7.0].map(display_byte), [0, 64, 128, 255, 255]);
+        assert_eq!([-1.0, -0.5, 0.0, 1.0, 7.0].map(taming_byte), [0, 63, 127, 255, 255]);
     }
 }

@@ -14,9 +14,9 @@ const SCORES: usize = 1 << 22;
 /// Losses that train the codebook and the encoder, scalars `[1]`.
 #[derive(Clone, Debug)]
 pub struct VqLosses {
-    /// Mean of (code - sg(z))²: pulls codes to encoder outputs.
+    /// Mean of (code - sg(z))²: pulls codes to encoder outputs. VQGAN has beta here.
     pub codebook: Tensor<1>,
-    /// beta · mean of (sg(code) - z)²: keeps encoder outputs near their codes.
+    /// beta · mean of (sg(code) - z)²: keeps encoder outputs near their codes. VQGAN has no beta here.
     pub commitment: Tensor<1>,
     /// ratio · (entropy per sample - entropy of the mean): spreads use over codes; 0 where the ratio is 0.
     pub entropy: Tensor<1>,
@@ -50,6 +50,8 @@ pub struct VectorQuantizer {
     #[module(skip)]
     beta: f64,
     #[module(skip)]
+    legacy_beta: bool,
+    #[module(skip)]
     entropy_ratio: f64,
 }
 
@@ -70,6 +72,7 @@ impl VectorQuantizer {
             embedding,
             l2_norm: config.codebook_l2_norm,
             beta: config.commit_loss_beta,
+            legacy_beta: config.legacy_beta,
             entropy_ratio: config.entropy_loss_ratio,
         }
     }
@@ -89,11 +92,10 @@ impl VectorQuantizer {
 
         let indices = nearest(rows.clone().detach(), codes.clone().detach());
         let chosen = codes.clone().select(0, indices.clone());
-        let losses = VqLosses {
-            codebook: (chosen.clone() - rows.clone().detach()).square().mean(),
-            commitment: (chosen.clone().detach() - rows.clone()).square().mean() * self.beta,
-            entropy: self.entropy_loss(&rows, codes),
-        };
+        let pull = (chosen.clone() - rows.clone().detach()).square().mean();
+        let stay = (chosen.clone().detach() - rows.clone()).square().mean();
+        let (codebook, commitment) = if self.legacy_beta { (pull * self.beta, stay) } else { (pull, stay * self.beta) };
+        let losses = VqLosses { codebook, commitment, entropy: self.entropy_loss(&rows, codes) };
         let quantized = rows.clone() + (chosen - rows).detach();
         Quantized {
             indices: indices.reshape([b, h * w]),

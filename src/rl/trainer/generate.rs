@@ -112,7 +112,7 @@ impl Trainer {
         allowed_classes(&self.config.classes, &self.class_names)
     }
 
-    /// Tokens `[n, t]` → pictures `[n, 3, side, side]` in [0, 1], cut to 256 levels as the authors' code does.
+    /// Tokens `[n, t]`, in the order in which they were written → pictures `[n, 3, side, side]` in [0, 1], cut to 256 levels as the authors' code does.
     pub(super) fn decode(&self, tokens: Tensor<2, Int>) -> Tensor<4> {
         decode_levels(&self.family, tokens)
     }
@@ -153,7 +153,7 @@ pub fn rollout_sampling(config: &RunConfig) -> SamplingConfig {
 /// Tokens `[n, t]` → pictures `[n, 3, side, side]` in [0, 1] with 256 levels: `trunc(255 * clamp(0.5 y + 0.5))`.
 pub fn decode_levels(family: &Family, tokens: Tensor<2, Int>) -> Tensor<4> {
     let grid = family.config.grid;
-    let y = family.tokenizer.decode_code(tokens, [grid, grid]);
+    let y = family.tokenizer.decode_code(family.config.gpt.in_rows(tokens), [grid, grid]);
     (y * 0.5 + 0.5).clamp(0.0, 1.0).mul_scalar(255.0).floor().div_scalar(255.0)
 }
 
