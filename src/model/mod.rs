@@ -7,6 +7,7 @@ mod count;
 pub mod efficientnet;
 pub mod family;
 pub mod features;
+pub mod layers;
 pub mod published;
 pub mod rope;
 pub mod transformer;

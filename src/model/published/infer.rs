@@ -95,6 +95,9 @@ fn vq(shapes: &Shapes<'_>, taming: bool) -> Option<VqConfig> {
     };
     let (down, up) = (format!("encoder.{down}"), format!("decoder.{up}"));
     let (down_levels, up_levels) = (shapes.count(&format!("{down}.")), shapes.count(&format!("{up}.")));
+    if down_levels == 0 || up_levels == 0 {
+        return None; // the other program's names
+    }
     // LlamaGen lists the decoder's levels coarsest first.
     let finest_first = |level: usize| if taming { level } else { up_levels - 1 - level };
     Some(VqConfig {
