@@ -86,7 +86,12 @@ fn every_network_gives_the_same_on_the_gpu_as_on_the_cpu() {
             ("clip: pictures", floats(towers.clip.encode_image(x.clone()))),
             (
                 "clip: text",
-                floats(towers.clip.encode_text(ids(2 * text.context_length, text.vocab_size, [2, text.context_length], d))),
+                floats(towers.clip.encode_text(ids(
+                    2 * text.context_length,
+                    text.vocab_size,
+                    [2, text.context_length],
+                    d,
+                ))),
             ),
             ("preference: pictures", floats(taste.clip.encode_image(x.clone()))),
             (

@@ -18,10 +18,10 @@ mod llamagen_vq;
 mod loo_fid;
 #[path = "parity/metric.rs"]
 mod metric;
-#[path = "parity/resize.rs"]
-mod resize;
 #[path = "parity/renamed.rs"]
 mod renamed;
+#[path = "parity/resize.rs"]
+mod resize;
 #[path = "parity/taming.rs"]
 mod taming;
 

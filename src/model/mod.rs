@@ -9,6 +9,7 @@ pub mod efficientnet;
 pub mod family;
 pub mod feature_network;
 pub mod features;
+pub mod layers;
 pub mod mingpt;
 pub mod permuter;
 pub mod policy;

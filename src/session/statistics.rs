@@ -95,7 +95,8 @@ impl<'a> Stored<'a> {
     fn bootstrap(&self, family: &Family, config: &RunConfig) -> Option<(Features, f64)> {
         self.meets(&bootstrap_conditions(family, config)?)?;
         let entropy = f64::from_bits(u64::from_str_radix(self.notes.get("entropy_bits")?, 16).ok()?);
-        let features = self.features("bootstrap", [number(self.notes.get("bootstrap_samples")?)?, family.config.features.features()])?;
+        let features =
+            self.features("bootstrap", [config.bootstrap_samples as usize, family.config.features.features()])?;
         (0.0..=1.0).contains(&entropy).then_some((features, entropy))
     }
 

@@ -133,7 +133,9 @@ pub fn vq(c: &VqConfig) -> Manifest {
     let level = |(i, m): (usize, &usize)| (c.ch * m, c.attends(i));
     let down: Vec<(usize, bool)> = c.encoder_ch_mult.iter().enumerate().map(level).collect();
     let up: Vec<(usize, bool)> = c.decoder_ch_mult.iter().enumerate().rev().map(level).collect();
-    let (Some(&(deep, _)), Some(&(top, _)), Some(&(fine, _))) = (down.last(), up.first(), up.last()) else { return vec![] };
+    let (Some(&(deep, _)), Some(&(top, _)), Some(&(fine, _))) = (down.last(), up.first(), up.last()) else {
+        return vec![];
+    };
     let mut keys = Keys::default();
     keys.layer("encoder.conv_in", &[c.ch, 3, 3, 3]);
     levels(&mut keys, "encoder", c.ch, &down, c.num_res_blocks);

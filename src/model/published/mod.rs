@@ -3,7 +3,10 @@
 //! None of them ships: their files come from their authors, under their authors' terms.
 
 mod architecture;
+mod infer;
 pub mod manifest;
+pub mod procedural;
+pub mod recognise;
 #[cfg(test)]
 mod tests;
 
@@ -31,7 +34,7 @@ pub struct Published {
     pub licence: Option<&'static str>,
     /// Which network, and of what shape.
     pub architecture: Architecture,
-    /// Words in a file's name, lower case, that tell it from others with the same tensors.
+    /// Words in a file's name, lower case, that tell it from others with the same tensors; one of `a|b` will do.
     hints: &'static [&'static str],
 }
 
@@ -50,7 +53,8 @@ impl Published {
     /// How many of its words the name of a file has; none where it lacks one.
     fn hinted(&self, file: &str) -> usize {
         let file = file.to_lowercase();
-        if self.hints.iter().all(|word| file.contains(word)) { self.hints.len() } else { 0 }
+        let has = |word: &&str| word.split('|').any(|word| file.contains(word));
+        if self.hints.iter().all(has) { self.hints.len() } else { 0 }
     }
 }
 
@@ -69,11 +73,6 @@ fn gpt(n_layer: usize, n_head: usize, dim: usize, block_size: usize) -> GptConfi
         rope_base: 10_000.0,
         norm_eps: 1e-5,
     }
-}
-
-/// VQGAN with 16x16 pixels a token and `codes` codes (taming-transformers, `vqgan_imagenet_f16_*`).
-fn vqgan(codes: usize) -> VqConfig {
-    VqConfig { codebook_size: codes, codebook_embed_dim: 256, codebook_l2_norm: false, ..VqConfig::vq16() }
 }
 
 /// Shape of CLIP (open_clip's `model_configs`): embedding, vision (layers, width, head width, patch), text (width, layers).
@@ -139,15 +138,22 @@ fn list() -> Vec<Published> {
         CaptionGpt(gpt(36, 20, 1280, 1024), captions()),
         &["512"],
     );
-    let vq8 = VqConfig { encoder_ch_mult: vec![1, 2, 2, 4], decoder_ch_mult: vec![1, 2, 2, 4], ..VqConfig::vq16() };
     let vq16 = "LlamaGen's tokenizer, 16x16 pixels a token, trained on ImageNet.";
     add("vq-16", vq16, LLAMAGEN, Some("vq_ds16_c2i.pt"), MIT, Vq(VqConfig::vq16()), &["c2i"]);
     let vq16_t2i = "LlamaGen's tokenizer, 16x16 pixels a token, trained on captioned pictures.";
     add("vq-16-t2i", vq16_t2i, LLAMAGEN, Some("vq_ds16_t2i.pt"), MIT, Vq(VqConfig::vq16()), &["t2i"]);
     let about = "LlamaGen's tokenizer, 8x8 pixels a token, trained on ImageNet.";
-    add("vq-8", about, LLAMAGEN, Some("vq_ds8_c2i.pt"), MIT, Vq(vq8), &[]);
+    add("vq-8", about, LLAMAGEN, Some("vq_ds8_c2i.pt"), MIT, Vq(VqConfig::vq8()), &[]);
     let about = "VQGAN, 16x16 pixels a token, 1024 codes, trained on ImageNet.";
-    add("vqgan-f16-1024", about, TAMING, Some("vqgan_imagenet_f16_1024: last.ckpt"), MIT, TamingVq(vqgan(1024)), &[]);
+    add(
+        "vqgan-f16-1024",
+        about,
+        TAMING,
+        Some("vqgan_imagenet_f16_1024: last.ckpt"),
+        MIT,
+        TamingVq(VqConfig::vqgan(1024)),
+        &[],
+    );
     let about = "VQGAN, 16x16 pixels a token, 16384 codes, trained on ImageNet.";
     add(
         "vqgan-f16-16384",
@@ -155,27 +161,27 @@ fn list() -> Vec<Published> {
         TAMING,
         Some("vqgan_imagenet_f16_16384: last.ckpt"),
         MIT,
-        TamingVq(vqgan(16384)),
+        TamingVq(VqConfig::vqgan(16384)),
         &[],
     );
     let cin = MinGptConfig::cin();
     let about = "Writes 256x256 pictures of ImageNet's 1000 classes; its VQGAN (16384 codes) is in the same file.";
-    add("taming-cin", about, TAMING, Some("cin_transformer.ckpt"), MIT, Net2Net(cin, vqgan(16384)), &[]);
+    add("taming-cin", about, TAMING, Some("cin_transformer.ckpt"), MIT, Net2Net(cin, VqConfig::vqgan(16384)), &[]);
 
     let (b, l, h) = ([12, 768, 64, 32], [24, 1024, 64, 14], [32, 1280, 80, 14]);
     let about = "OpenAI's CLIP ViT-B/32.";
     add("clip-vit-b-32", about, OPENAI, Some("ViT-B-32.pt"), MIT, clip(512, b, [512, 12], true), &[]);
     let about = "CLIP ViT-B/32 trained on LAION-2B.";
     let file = Some("laion/CLIP-ViT-B-32-laion2B-s34B-b79K");
-    add("clip-vit-b-32-laion", about, OPEN_CLIP, file, None, clip(512, b, [512, 12], false), &["laion"]);
+    add("clip-vit-b-32-laion", about, OPEN_CLIP, file, None, clip(512, b, [512, 12], false), &["laion|open_clip"]);
     let about = "OpenAI's CLIP ViT-L/14.";
     add("clip-vit-l-14", about, OPENAI, Some("ViT-L-14.pt"), MIT, clip(768, l, [768, 12], true), &[]);
     let about = "CLIP ViT-L/14 trained on LAION-2B.";
     let file = Some("laion/CLIP-ViT-L-14-laion2B-s32B-b82K");
-    add("clip-vit-l-14-laion", about, OPEN_CLIP, file, None, clip(768, l, [768, 12], false), &["laion"]);
+    add("clip-vit-l-14-laion", about, OPEN_CLIP, file, None, clip(768, l, [768, 12], false), &["laion|open_clip"]);
     let about = "CLIP ViT-H/14 trained on LAION-2B.";
     let file = Some("laion/CLIP-ViT-H-14-laion2B-s32B-b79K");
-    add("clip-vit-h-14", about, OPEN_CLIP, file, None, clip(1024, h, [1024, 24], false), &["laion"]);
+    add("clip-vit-h-14", about, OPEN_CLIP, file, None, clip(1024, h, [1024, 24], false), &["laion|open_clip"]);
     let about = "Human preference score v2: CLIP ViT-H/14 tuned to what people choose.";
     add("hpsv2", about, HPS, Some("HPS_v2_compressed.pt"), APACHE, clip(1024, h, [1024, 24], false), &["hps"]);
     let about = "Human preference score v2.1: hpsv2 trained on better data.";

@@ -15,7 +15,7 @@ use crate::model::transformer::GptConfig;
 use crate::model::weights;
 
 /// Each list with the networks that it is of.
-const LISTS: &[(&str, &[&str])] = &[
+pub(super) const LISTS: &[(&str, &[&str])] = &[
     ("llamagen_GPT-B_c2i_256", &["llamagen-b"]),
     ("llamagen_GPT-B_c2i_384", &["llamagen-b-384"]),
     ("llamagen_GPT-L_c2i_384", &["llamagen-l", "llamagen-l-384"]),
