@@ -36,6 +36,10 @@ const BOOKKEEPING: &[&str] = &[
     "vocab_size",
 ];
 
+/// Heads that only training needs: a file's key that begins with one is ignored likewise. (The auxiliary classifier of
+/// torchvision's Inception-v3.)
+const TRAINING_ONLY: &[&str] = &["AuxLogits."];
+
 /// Why weights could not be read or written.
 #[derive(Debug, Error)]
 pub enum WeightsError {
@@ -169,7 +173,8 @@ fn compare(expected: &BTreeMap<String, (Vec<usize>, DType)>, file: &Metadata) ->
 }
 
 fn is_bookkeeping(key: &str) -> bool {
-    key.rsplit('.').next().is_some_and(|last| BOOKKEEPING.contains(&last))
+    TRAINING_ONLY.iter().any(|head| key.starts_with(head))
+        || key.rsplit('.').next().is_some_and(|last| BOOKKEEPING.contains(&last))
 }
 
 /// `; what: a, b, c and 7 more`, or nothing for an empty list.
