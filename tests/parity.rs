@@ -10,6 +10,8 @@ mod clip;
 mod gradients;
 #[path = "parity/grpo.rs"]
 mod grpo;
+#[path = "parity/inception.rs"]
+mod inception;
 #[path = "parity/llamagen_gpt.rs"]
 mod llamagen_gpt;
 #[path = "parity/llamagen_vq.rs"]
@@ -44,6 +46,7 @@ const KINDS: &[(&str, Check)] = &[
     ("loo_fid", loo_fid::check),
     ("grpo_sequence", grpo::check_sequence),
     ("grpo_token", grpo::check_token),
+    ("inception_fid", inception::check),
     ("metric_fid", metric::check_fid),
     ("metric_isc", metric::check_isc),
     ("metric_kid", metric::check_kid),

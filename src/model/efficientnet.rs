@@ -6,13 +6,15 @@
 //! 0..255. (The means stored in the first normalisation agree with that scaling: they are correlated 0.97 with what an
 //! average photograph gives, where the usual ImageNet mean and deviation would make them vanish.)
 
-use burn::module::{Module, Param};
+use burn::module::Module;
 use burn::nn::conv::{Conv2d, Conv2dConfig};
 use burn::nn::{Linear, LinearConfig, PaddingConfig2d};
 use burn::tensor::module::{conv2d, interpolate};
 use burn::tensor::ops::{ConvOptions, InterpolateMode, InterpolateOptions};
 use burn::tensor::{Device, Tensor};
 use serde::{Deserialize, Serialize};
+
+use super::batch_norm::BatchNorm;
 
 /// Stages: repeats, kernel, stride, expansion, channels.
 pub(super) const STAGES: [(usize, usize, usize, usize, usize); 7] = [
@@ -26,7 +28,6 @@ pub(super) const STAGES: [(usize, usize, usize, usize, usize); 7] = [
 ];
 pub(super) const STEM: usize = 32;
 pub(super) const HEAD: usize = 1280;
-const BN_EPS: f64 = 1e-3;
 
 /// How pictures enter an [`EfficientNetLite0`].
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -92,33 +93,13 @@ fn same_padding(size: usize, kernel: usize, stride: usize) -> (usize, usize) {
     (total / 2, total - total / 2)
 }
 
-/// Batch normalisation with frozen statistics.
-#[derive(Module, Debug)]
-pub struct BatchNorm {
-    weight: Param<Tensor<1>>,
-    bias: Param<Tensor<1>>,
-    running_mean: Param<Tensor<1>>,
-    running_var: Param<Tensor<1>>,
-}
-
-impl BatchNorm {
-    fn new(channels: usize, device: &Device) -> Self {
-        let ones = || Param::from_tensor(Tensor::ones([channels], device));
-        let zeros = || Param::from_tensor(Tensor::zeros([channels], device));
-        Self { weight: ones(), bias: zeros(), running_mean: zeros(), running_var: ones() }
-    }
-
-    /// `self(conv(x))`, folded into one convolution: scaling a few thousand weights is cheaper than scaling pictures.
-    fn after(&self, conv: &Conv2d, x: Tensor<4>) -> Tensor<4> {
-        let scale = self.weight.val() / (self.running_var.val() + BN_EPS).sqrt();
-        let shift = self.bias.val() - self.running_mean.val() * scale.clone();
-        let out = scale.dims()[0];
-        let weight = conv.weight.val() * scale.reshape([out, 1, 1, 1]);
-        let [_, _, h, w] = x.dims();
-        let pad = |size, axis: usize| same_padding(size, conv.kernel_size[axis], conv.stride[axis]);
-        let options = ConvOptions::new_with_padding(conv.stride, [pad(h, 0), pad(w, 1)], [1, 1], conv.groups);
-        conv2d(x, weight, Some(shift), options)
-    }
+/// `bn(conv(x))`, padded to SAME.
+fn conv_bn(conv: &Conv2d, bn: &BatchNorm, x: Tensor<4>) -> Tensor<4> {
+    let [_, _, h, w] = x.dims();
+    let pad = |size, axis: usize| same_padding(size, conv.kernel_size[axis], conv.stride[axis]);
+    let options = ConvOptions::new_with_padding(conv.stride, [pad(h, 0), pad(w, 1)], [1, 1], conv.groups);
+    let (weight, bias) = bn.fold(conv.weight.val());
+    conv2d(x, weight, Some(bias), options)
 }
 
 fn relu6(x: Tensor<4>) -> Tensor<4> {
@@ -155,10 +136,10 @@ impl Block {
     fn forward(&self, x: Tensor<4>) -> Tensor<4> {
         let y = match (&self.conv_pwl, &self.bn3) {
             (Some(conv_pwl), Some(bn3)) => {
-                let y = relu6(self.bn1.after(&self.conv_pw, x.clone()));
-                bn3.after(conv_pwl, relu6(self.bn2.after(&self.conv_dw, y)))
+                let y = relu6(conv_bn(&self.conv_pw, &self.bn1, x.clone()));
+                conv_bn(conv_pwl, bn3, relu6(conv_bn(&self.conv_dw, &self.bn2, y)))
             }
-            _ => self.bn2.after(&self.conv_pw, relu6(self.bn1.after(&self.conv_dw, x.clone()))),
+            _ => conv_bn(&self.conv_pw, &self.bn2, relu6(conv_bn(&self.conv_dw, &self.bn1, x.clone()))),
         };
         if y.dims() == x.dims() { x + y } else { y }
     }
@@ -185,9 +166,9 @@ impl EfficientNetLite0 {
             .with_output_size([self.side, self.side]);
         let [_, _, h, w] = pictures.dims();
         let x = if [h, w] == [self.side; 2] { pictures } else { interpolate(pictures, size) };
-        let x = relu6(self.bn1.after(&self.conv_stem, (x * 255.0 - 127.0) / 128.0));
+        let x = relu6(conv_bn(&self.conv_stem, &self.bn1, (x * 255.0 - 127.0) / 128.0));
         let x = self.blocks.iter().flatten().fold(x, |x, block| block.forward(x));
-        let x = relu6(self.bn2.after(&self.conv_head, x));
+        let x = relu6(conv_bn(&self.conv_head, &self.bn2, x));
         let [n, c, h, w] = x.dims();
         x.reshape([n, c, h * w]).mean_dim(2).reshape([n, c])
     }

@@ -2,6 +2,7 @@
 //! configuration, and every field carries the published checkpoint's own key name.
 
 mod attention;
+pub mod batch_norm;
 pub mod bpe;
 pub mod clip;
 mod count;
@@ -9,6 +10,7 @@ pub mod efficientnet;
 pub mod family;
 pub mod feature_network;
 pub mod features;
+pub mod inception;
 pub mod layers;
 pub mod mingpt;
 pub mod permuter;

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::manifest::{self, Manifest};
 use crate::model::clip::ClipConfig;
+pub use crate::model::inception::Variant as InceptionVariant;
 use crate::model::mingpt::MinGptConfig;
 use crate::model::transformer::GptConfig;
 use crate::model::vq::VqConfig;
@@ -17,25 +18,6 @@ pub struct Captions {
     pub cls_token_num: usize,
     /// Length of a caption's vectors.
     pub caption_dim: usize,
-}
-
-/// Whose InceptionV3.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub enum InceptionVariant {
-    /// The one that the Fréchet inception distance is defined by: TensorFlow's of 2015, as pytorch-fid ported it.
-    Fid,
-    /// torchvision's, trained on ImageNet-1k.
-    ImageNet,
-}
-
-impl InceptionVariant {
-    /// Number of logits.
-    pub fn classes(self) -> usize {
-        match self {
-            Self::Fid => 1008,
-            Self::ImageNet => 1000,
-        }
-    }
 }
 
 /// Which network, and of what shape.

@@ -17,12 +17,14 @@ pub fn conv(layer: &Conv2d, x: Tensor<4>) -> Tensor<4> {
     };
     let padding = [(*top, *bottom), (*left, *right)];
     let options = ConvOptions::new_with_padding(layer.stride, padding, layer.dilation, layer.groups);
-    Tensor::from_dispatch(Dispatch::conv(
-        x.into_dispatch(),
-        layer.weight.val().into_dispatch(),
-        bias.val().into_dispatch(),
-        options,
-    ))
+    convolve(x, layer.weight.val(), bias.val(), options)
+}
+
+/// The convolution of `x` `[batch, in, h, w]` by `weight` `[out, in / groups, kh, kw]`, plus `bias` `[out]`:
+/// `[batch, out, h', w']`.
+pub fn convolve(x: Tensor<4>, weight: Tensor<4>, bias: Tensor<1>, options: ConvOptions<2>) -> Tensor<4> {
+    let (x, weight, bias) = (x.into_dispatch(), weight.into_dispatch(), bias.into_dispatch());
+    Tensor::from_dispatch(Dispatch::conv(x, weight, bias, options))
 }
 
 /// A 1×1 convolution as one matrix product per picture: `[batch, in, h, w]` → `[batch, out, h, w]`.

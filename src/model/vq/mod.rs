@@ -23,7 +23,7 @@ use burn::tensor::{Device, Int, Tensor};
 use serde::{Deserialize, Serialize};
 
 pub use blocks::{AttnBlock, Decoder, DecoderLevel, Downsample, Encoder, EncoderLevel, ResnetBlock, Upsample};
-pub use layers::{conv, group_norm, group_norm_silu, pointwise};
+pub use layers::{conv, convolve, group_norm, group_norm_silu, pointwise};
 pub use quantizer::{Quantized, VectorQuantizer, VqLosses};
 pub use taming::taming_key;
 
