@@ -18,6 +18,8 @@ mod llamagen_vq;
 mod loo_fid;
 #[path = "parity/metric.rs"]
 mod metric;
+#[path = "parity/preprocess.rs"]
+mod preprocess;
 #[path = "parity/resize.rs"]
 mod resize;
 
@@ -44,6 +46,8 @@ const KINDS: &[(&str, Check)] = &[
     ("metric_isc", metric::check_isc),
     ("metric_kid", metric::check_kid),
     ("metric_prdc", metric::check_prdc),
+    ("adm_center_crop", preprocess::check_adm),
+    ("clip_preprocess", preprocess::check_clip),
     ("resize_ops", resize::check),
 ];
 

@@ -2,14 +2,16 @@
 //!
 //! Everything here works on the host in plain `f32` and `u8`; a [`Batch`] is the one place that makes tensors.
 //! Reading order: [`Pictures`], [`augment`] (how one picture becomes many), [`sampling`] (the held-out split and evenly
-//! drawn batches), [`prompts`] (what a picture is called).
+//! drawn batches), [`prompts`] (what a picture is called), [`preprocess`] (what networks are shown).
 
 pub mod augment;
 mod emoji;
 pub mod folder;
 pub mod grid;
 pub mod nearest;
+pub mod preprocess;
 pub mod prompts;
+pub mod resize;
 pub mod sampling;
 
 use std::path::{Path, PathBuf};
