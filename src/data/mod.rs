@@ -142,8 +142,8 @@ impl Pictures {
         emoji::class_names()
     }
 
-    /// The pictures of `dir/<class name>/*.{png,jpg,jpeg,webp}`, brought to `side` pixels. Classes are sorted by
-    /// name. Files that cannot be used are returned beside the pictures, with the reason, and left out.
+    /// The pictures of `dir/<class name>/*.{png,jpg,jpeg,webp}`, brought to `side` pixels: photographs exactly as
+    /// [`preprocess::adm_center_crop`] does, drawings (with transparent pixels) fitted whole. Classes are sorted by name. Files that cannot be used are returned beside the pictures, with the reason, and left out.
     ///
     /// # Errors
     /// If `dir` cannot be listed, `side` is outside 4 to 1024, or fewer than two classes have a readable picture.

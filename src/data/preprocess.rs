@@ -10,17 +10,15 @@ use super::resize::{Filter, Raster};
 /// # Panics
 /// Panics if `side` is 0.
 pub fn adm_center_crop(picture: &Raster, side: usize) -> Raster {
-    let picture = halve(picture, |now| now.shorter() >= 2 * side);
+    let picture = halve(picture.clone(), |now| now.shorter() >= 2 * side);
     let scale = side as f64 / picture.shorter() as f64;
     // Python rounds half to even.
-    let fit = |length: usize| (length as f64 * scale).round_ties_even() as usize;
-    let fitted = picture.resize(fit(picture.width), fit(picture.height), Filter::Bicubic);
-    fitted.crop((fitted.width - side) / 2, (fitted.height - side) / 2, side, side)
+    let whole = [picture.width, picture.height].map(|n| (n as f64 * scale).round_ties_even() as usize);
+    picture.resize_part(whole, whole.map(|n| (n - side) / 2), [side; 2], Filter::Bicubic)
 }
 
 /// `picture` halved by block means as often as `larger` says so: many times faster than one resize of a large photograph.
-pub(super) fn halve(picture: &Raster, larger: impl Fn(&Raster) -> bool) -> Raster {
-    let mut picture = picture.clone();
+pub(super) fn halve(mut picture: Raster, larger: impl Fn(&Raster) -> bool) -> Raster {
     while larger(&picture) {
         picture = picture.resize(picture.width / 2, picture.height / 2, Filter::Box);
     }
@@ -33,10 +31,10 @@ pub(super) fn halve(picture: &Raster, larger: impl Fn(&Raster) -> bool) -> Raste
 /// # Panics
 /// Panics if `side` is 0.
 pub fn clip_center_crop(picture: &Raster, side: usize) -> Raster {
-    let longer = |length: usize| if length == picture.shorter() { side } else { side * length / picture.shorter() };
-    let fitted = picture.resize(longer(picture.width), longer(picture.height), Filter::Bicubic);
-    let corner = |length: usize| ((length - side) as f64 / 2.0).round_ties_even() as usize;
-    fitted.crop(corner(fitted.width), corner(fitted.height), side, side)
+    let shorter = picture.shorter();
+    let whole = [picture.width, picture.height].map(|n| side * n / shorter);
+    let corner = whole.map(|n| ((n - side) as f64 / 2.0).round_ties_even() as usize);
+    picture.resize_part(whole, corner, [side; 2], Filter::Bicubic)
 }
 
 /// A picture as `[1, channels, height, width]` in [0, 1] (torchvision's `ToTensor`).

@@ -6,6 +6,8 @@
 //! Neither the `image` crate nor another light library rounds in this way, so none would do. Pictures that already are
 //! tensors are resized by [`crate::model::resample`].
 
+use std::ops::Range;
+
 /// Bits behind the point of a weight: 32, less the 8 of a byte and 2 of headroom for overshoot and sign.
 const PRECISION: u32 = 32 - 8 - 2;
 
@@ -80,26 +82,31 @@ impl Raster {
         Self { width, height, channels: self.channels, bytes: rows.flat_map(part).collect() }
     }
 
-    /// The picture at another size (`Image.resize`). Every channel by itself, so alpha must be premultiplied. A side
-    /// that does not change is left alone.
+    /// The picture at another size (`Image.resize`). Every channel by itself, so alpha must be premultiplied.
     ///
     /// # Panics
     /// Panics if a side is 0.
     pub fn resize(&self, width: usize, height: usize, filter: Filter) -> Self {
-        let mut bytes = vec![];
-        let mut now = &self.bytes;
-        if width != self.width {
-            let taps = taps(self.width, width, filter);
-            bytes = columns(now, self.width, self.channels, &taps);
-            now = &bytes;
-        }
-        if height != self.height {
-            let taps = taps(self.height, height, filter);
-            bytes = rows(now, width * self.channels, &taps);
-        } else if width == self.width {
-            bytes = self.bytes.clone();
-        }
-        Self { width, height, channels: self.channels, bytes }
+        self.resize_part([width, height], [0, 0], [width, height], filter)
+    }
+
+    /// The part `part` (width, height) at `corner` (left, top) of the picture at the size `whole`. What lies outside is
+    /// never made: a long narrow picture may be millions of pixels long there.
+    ///
+    /// # Panics
+    /// Panics if the part is empty or reaches outside.
+    pub fn resize_part(&self, whole: [usize; 2], corner: [usize; 2], part: [usize; 2], filter: Filter) -> Self {
+        let range = |axis: usize| {
+            assert!(corner[axis] + part[axis] <= whole[axis] && part[axis] > 0, "a part of the picture");
+            corner[axis]..corner[axis] + part[axis]
+        };
+        let across = taps(self.width, whole[0], range(0), filter);
+        let down = taps(self.height, whole[1], range(1), filter);
+        let (top, end) = (down[0].first, down[down.len() - 1].end());
+        let row = self.width * self.channels;
+        let narrow = columns(&self.bytes[top * row..end * row], self.width, self.channels, &across);
+        let bytes = rows(&narrow, top, part[0] * self.channels, &down);
+        Self { width: part[0], height: part[1], channels: self.channels, bytes }
     }
 }
 
@@ -109,9 +116,14 @@ struct Taps {
     weights: Vec<i32>,
 }
 
-/// What each of `to` new pixels is made of (`precompute_coeffs`, `normalize_coeffs_8bpc`).
-fn taps(from: usize, to: usize, filter: Filter) -> Vec<Taps> {
-    assert!(from > 0 && to > 0, "no picture has a side of 0");
+impl Taps {
+    fn end(&self) -> usize {
+        self.first + self.weights.len()
+    }
+}
+
+/// What each new pixel in `part` of `to` is made of (`precompute_coeffs`, `normalize_coeffs_8bpc`).
+fn taps(from: usize, to: usize, part: Range<usize>, filter: Filter) -> Vec<Taps> {
     let scale = from as f64 / to as f64;
     let stretch = scale.max(1.0);
     let support = filter.reach() * stretch;
@@ -130,7 +142,7 @@ fn taps(from: usize, to: usize, filter: Filter) -> Vec<Taps> {
         };
         Taps { first, weights: weights.into_iter().map(fixed).collect() }
     };
-    (0..to).map(pixel).collect()
+    part.map(pixel).collect()
 }
 
 /// A weighted sum as a byte.
@@ -156,13 +168,13 @@ fn columns(bytes: &[u8], width: usize, channels: usize, taps: &[Taps]) -> Vec<u8
     out
 }
 
-/// `taps.len()` new rows out of old ones of `row` values.
-fn rows(bytes: &[u8], row: usize, taps: &[Taps]) -> Vec<u8> {
+/// `taps.len()` new rows out of old ones of `row` values, the first of which is row `top`.
+fn rows(bytes: &[u8], top: usize, row: usize, taps: &[Taps]) -> Vec<u8> {
     let mut out = Vec::with_capacity(row * taps.len());
     let mut sums = vec![HALF; row];
     for tap in taps {
         sums.fill(HALF);
-        for (old, w) in bytes.chunks_exact(row).skip(tap.first).zip(&tap.weights) {
+        for (old, w) in bytes.chunks_exact(row).skip(tap.first - top).zip(&tap.weights) {
             sums.iter_mut().zip(old).for_each(|(sum, &v)| *sum += i32::from(v) * w);
         }
         out.extend(sums.iter().map(|&sum| byte(sum)));
@@ -203,6 +215,17 @@ mod tests {
         assert_eq!(row.resize(11, 1, Filter::Bicubic).bytes, [0, 165, 204, 10, 52, 139, 218, 254, 255, 151, 0]);
         let column = grey(1, &row.bytes);
         assert_eq!(column.resize(1, 5, Filter::Bicubic).bytes, bicubic);
+    }
+
+    #[test]
+    fn a_part_of_a_resize_is_that_of_the_whole() {
+        let bytes = (0..40 * 30 * 3).map(|i| (i * 7919 % 256) as u8).collect();
+        let picture = Raster::new(40, 30, 3, bytes).expect("a picture");
+        for (whole, corner) in [([24, 18], [3, 7]), ([90, 70], [50, 0]), ([40, 30], [29, 19]), ([40, 90], [1, 79])] {
+            let part = picture.resize_part(whole, corner, [11, 11], Filter::Bicubic);
+            let all = picture.resize(whole[0], whole[1], Filter::Bicubic);
+            assert_eq!(part, all.crop(corner[0], corner[1], 11, 11), "{whole:?}");
+        }
     }
 
     #[test]
