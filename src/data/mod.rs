@@ -8,6 +8,7 @@ pub mod augment;
 mod emoji;
 pub mod folder;
 pub mod grid;
+pub mod imagenet;
 pub mod nearest;
 pub mod preprocess;
 pub mod prompts;
@@ -143,7 +144,8 @@ impl Pictures {
     }
 
     /// The pictures of `dir/<class name>/*.{png,jpg,jpeg,webp}`, brought to `side` pixels: photographs exactly as
-    /// [`preprocess::adm_center_crop`] does, drawings (with transparent pixels) fitted whole. Classes are sorted by name. Files that cannot be used are returned beside the pictures, with the reason, and left out.
+    /// [`preprocess::adm_center_crop`] does, drawings (with transparent pixels) fitted whole. Classes are sorted by name.
+    /// Files that cannot be used are returned beside the pictures, with the reason, and left out.
     ///
     /// # Errors
     /// If `dir` cannot be listed, `side` is outside 4 to 1024, or fewer than two classes have a readable picture.
