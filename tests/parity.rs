@@ -22,6 +22,8 @@ mod loo_fid;
 mod metric;
 #[path = "parity/renamed.rs"]
 mod renamed;
+#[path = "parity/preprocess.rs"]
+mod preprocess;
 #[path = "parity/resize.rs"]
 mod resize;
 #[path = "parity/taming.rs"]
@@ -51,6 +53,8 @@ const KINDS: &[(&str, Check)] = &[
     ("metric_isc", metric::check_isc),
     ("metric_kid", metric::check_kid),
     ("metric_prdc", metric::check_prdc),
+    ("adm_center_crop", preprocess::check_adm),
+    ("clip_preprocess", preprocess::check_clip),
     ("resize_ops", resize::check),
     ("taming_vqgan", taming::check_vqgan),
     ("taming_net2net_cls", taming::check_net2net),

@@ -2,14 +2,17 @@
 //!
 //! Everything here works on the host in plain `f32` and `u8`; a [`Batch`] is the one place that makes tensors.
 //! Reading order: [`Pictures`], [`augment`] (how one picture becomes many), [`sampling`] (the held-out split and evenly
-//! drawn batches), [`prompts`] (what a picture is called).
+//! drawn batches), [`prompts`] (what a picture is called), [`preprocess`] (what networks are shown).
 
 pub mod augment;
 mod emoji;
 pub mod folder;
 pub mod grid;
+pub mod imagenet;
 pub mod nearest;
+pub mod preprocess;
 pub mod prompts;
+pub mod resize;
 pub mod sampling;
 
 use std::path::{Path, PathBuf};
@@ -140,8 +143,9 @@ impl Pictures {
         emoji::class_names()
     }
 
-    /// The pictures of `dir/<class name>/*.{png,jpg,jpeg,webp}`, brought to `side` pixels. Classes are sorted by
-    /// name. Files that cannot be used are returned beside the pictures, with the reason, and left out.
+    /// The pictures of `dir/<class name>/*.{png,jpg,jpeg,webp}`, brought to `side` pixels: photographs exactly as
+    /// [`preprocess::adm_center_crop`] does, drawings (with transparent pixels) fitted whole. Classes are sorted by name.
+    /// Files that cannot be used are returned beside the pictures, with the reason, and left out.
     ///
     /// # Errors
     /// If `dir` cannot be listed, `side` is outside 4 to 1024, or fewer than two classes have a readable picture.

@@ -38,6 +38,23 @@ pub fn resize(x: Tensor<4>, size: [usize; 2], method: Resample) -> Tensor<4> {
     if x.dims()[2] == size[0] { x } else { along_rows(x.swap_dims(2, 3), size[0], method).swap_dims(2, 3) }
 }
 
+/// Pictures `[n, c, h, w]` in [0, 1] with their longer side at `side` pixels and black bars that make them square, as HPSv2
+/// prepares them before it normalises (`ResizeMaxSize`; its torchvision decides whether with antialias: 0.17 and later).
+/// Pictures whose longer side already is `side` are left as they are, square or not, as there.
+///
+/// # Panics
+/// Panics if a side is 0, also that of a picture so narrow that nothing is left of it.
+pub fn fit_square(x: Tensor<4>, side: usize, method: Resample) -> Tensor<4> {
+    let [_, _, h, w] = x.dims();
+    if h.max(w) == side {
+        return x;
+    }
+    let scale = side as f64 / h.max(w) as f64;
+    let [height, width] = [h, w].map(|length| (length as f64 * scale).round_ties_even() as usize);
+    let (top, left) = ((side - height) / 2, (side - width) / 2);
+    resize(x, [height, width], method).pad((left, side - width - left, top, side - height - top), 0.0)
+}
+
 /// The last side of `x` brought to `to`.
 fn along_rows(x: Tensor<4>, to: usize, method: Resample) -> Tensor<4> {
     let [n, c, rows, from] = x.dims();

@@ -66,6 +66,9 @@ assets! {
     /// The recorded run that is shown before there is another.
     Recording = "demo.json.gzip", 483_659,
         "f1ee093ebae6ba84314f95adb7aa3cbe1f0d0e6b3cab6280b8b72e3bccbe8ad7";
+    /// The names of ImageNet's classes; only networks that were published for them need it.
+    ImageNetClasses = "imagenet_classes.txt.gzip", 9_875,
+        "e3754e7d86be6b5008c12fad0cdbb7734f803d77bca341c95d73673fdf3424fc";
 }
 
 /// What a run cannot begin without.
@@ -193,9 +196,9 @@ mod tests {
     }
 
     #[test]
-    fn a_run_needs_all_but_the_evaluation_network_and_the_recording() {
+    fn a_run_needs_all_but_the_evaluation_network_the_recording_and_the_names_of_imagenet() {
         let rest = Asset::ALL.iter().filter(|asset| !STARTUP.contains(asset));
-        assert!(rest.eq(&[Asset::EfficientNet, Asset::Recording]));
+        assert!(rest.eq(&[Asset::EfficientNet, Asset::Recording, Asset::ImageNetClasses]));
     }
 
     #[test]
