@@ -12,6 +12,8 @@ mod gradients;
 mod grpo;
 #[path = "parity/llamagen_gpt.rs"]
 mod llamagen_gpt;
+#[path = "parity/llamagen_t2i.rs"]
+mod llamagen_t2i;
 #[path = "parity/llamagen_vq.rs"]
 mod llamagen_vq;
 #[path = "parity/loo_fid.rs"]
@@ -31,6 +33,7 @@ type Check = fn(&Case) -> Result<()>;
 /// Kinds by folder-name prefix; the first match wins.
 const KINDS: &[(&str, Check)] = &[
     ("llamagen_gpt_c2i", llamagen_gpt::check),
+    ("llamagen_gpt_t2i", llamagen_t2i::check),
     ("llamagen_vq", llamagen_vq::check),
     ("openclip_", clip::check),
     ("openai_clip", clip::check),

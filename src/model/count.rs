@@ -3,7 +3,7 @@
 use super::clip::ClipConfig;
 use super::family::{FamilyConfig, Role};
 use super::features::FeatureNetConfig;
-use super::transformer::GptConfig;
+use super::transformer::{GptConfig, ModelType};
 use super::vq::VqConfig;
 
 impl FamilyConfig {
@@ -23,8 +23,11 @@ fn prior(c: &GptConfig) -> usize {
     let (dim, hidden) = (c.dim, c.hidden_dim());
     let heads = c.n_head + 2 * c.n_kv_head.unwrap_or(c.n_head);
     let block = 2 * dim + dim * heads * (dim / c.n_head) + dim * dim + 3 * dim * hidden;
-    let classes = c.num_classes + usize::from(c.null_class().is_some());
-    (classes + 2 * c.vocab_size) * dim + c.n_layer * block + dim
+    let condition = match c.model_type {
+        ModelType::C2i => (c.num_classes + usize::from(c.null_class().is_some())) * dim,
+        ModelType::T2i => c.cls_token_num * c.caption_dim + c.caption_dim * dim + dim * dim,
+    };
+    condition + 2 * c.vocab_size * dim + c.n_layer * block + dim
 }
 
 /// Weights and biases of a convolution with a square kernel.
@@ -122,6 +125,24 @@ mod tests {
             }
         }
         let shared = GptConfig { n_kv_head: Some(1), class_dropout_prob: 0.0, ..GptConfig::tiny() };
-        assert_eq!(prior(&shared), shared.init(&device).num_params());
+        let text = GptConfig { model_type: ModelType::T2i, cls_token_num: 3, caption_dim: 8, ..GptConfig::tiny() };
+        for config in [shared, text] {
+            assert_eq!(prior(&config), config.init(&device).num_params());
+        }
+    }
+
+    #[test]
+    fn published_networks_have_their_published_number_of_parameters() {
+        let counts = [
+            (GptConfig::b(256), 110_888_448),
+            (GptConfig::l(576), 342_910_976),
+            (GptConfig::xl(576), 774_699_520),
+            (GptConfig::xxl(576), 1_410_972_672),
+            (GptConfig::three_b(576), 3_096_659_200),
+            (GptConfig::xl_text(256), 777_923_840),
+        ];
+        for (config, count) in counts {
+            assert_eq!(prior(&config), count, "{config:?}");
+        }
     }
 }

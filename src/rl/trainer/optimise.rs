@@ -195,8 +195,9 @@ impl Trainer {
     }
 
     fn labels(&self, classes: &[usize], dropped: &[bool]) -> Tensor<1, Int> {
-        let null = self.family.config.gpt.num_classes as i32;
-        let ids: Vec<i32> = classes.iter().zip(dropped).map(|(&c, &d)| if d { null } else { c as i32 }).collect();
+        let null = |class: usize| self.family.prior.null_of(class).unwrap_or(class);
+        let ids: Vec<i32> =
+            classes.iter().zip(dropped).map(|(&c, &dropped)| if dropped { null(c) } else { c } as i32).collect();
         Tensor::from_data(TensorData::new(ids, [classes.len()]), &self.device)
     }
 
