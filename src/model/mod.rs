@@ -2,6 +2,7 @@
 //! configuration, and every field carries the published checkpoint's own key name.
 
 pub mod bpe;
+pub mod captions;
 pub mod clip;
 mod count;
 pub mod efficientnet;

@@ -65,7 +65,7 @@ pub struct CaptionEmbedder {
     pub cap_proj: CaptionMlp,
     /// What an unconditional caption says, `[cls_token_num, caption_dim]`. Drawn at random once, never trained.
     pub uncond_embedding: Param<Tensor<2>>,
-    pub(super) table: Option<Captions>,
+    pub(super) table: Option<CaptionTable>,
 }
 
 impl CaptionEmbedder {
@@ -104,12 +104,12 @@ impl CaptionMlp {
 
 /// The captions a network may be asked for. Not weights: a weight file has none.
 #[derive(Module, Debug)]
-pub(super) struct Captions {
+pub(super) struct CaptionTable {
     features: Tensor<3>, // [captions, cls_token_num, caption_dim], 0 where padded
     padding: Tensor<2>,  // [captions, cls_token_num]: 0, or UNSEEN where padded
 }
 
-impl Captions {
+impl CaptionTable {
     fn captions(&self) -> usize {
         self.features.dims()[0]
     }
@@ -170,7 +170,7 @@ impl Transformer {
             return Err(CaptionError::Masks { captions, masks });
         }
         let padding = (mask.clone() - 1.0) * -UNSEEN;
-        embedder.table = Some(Captions { features: features * mask.unsqueeze_dim(2), padding });
+        embedder.table = Some(CaptionTable { features: features * mask.unsqueeze_dim(2), padding });
         self.config.num_classes = captions;
         Ok(self)
     }
