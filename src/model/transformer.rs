@@ -52,8 +52,16 @@ impl Transformer {
     pub fn forward(&self, class: Tensor<1, Int>, tokens: Tensor<2, Int>) -> Tensor<3> {
         let mask = self.mask(class.clone(), self.config.cls_token_num + tokens.dims()[1]);
         let x = self.embed(class, tokens); // [batch, positions, dim]
-        let x = self.layers.iter().fold(x, |x, layer| layer.forward(x, &self.rope, mask.clone()));
+        let x = (0..self.layers.len()).fold(x, |x, block| self.block(block, x, mask.clone()));
         self.logits(self.predicting(x))
+    }
+
+    /// One block over all positions, `[batch, positions, dim]` → the same; `mask` is that of [`Self::mask`].
+    ///
+    /// # Panics
+    /// If there is no such block.
+    pub fn block(&self, block: usize, x: Tensor<3>, mask: Tensor<4>) -> Tensor<3> {
+        self.layers[block].forward(x, &self.rope, mask)
     }
 
     /// Condition and tokens as vectors: `[batch]`, `[batch, seq - 1]` → `[batch, cls_token_num + seq - 1, dim]`.
