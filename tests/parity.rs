@@ -14,16 +14,18 @@ mod grpo;
 mod inception;
 #[path = "parity/llamagen_gpt.rs"]
 mod llamagen_gpt;
+#[path = "parity/llamagen_t2i.rs"]
+mod llamagen_t2i;
 #[path = "parity/llamagen_vq.rs"]
 mod llamagen_vq;
 #[path = "parity/loo_fid.rs"]
 mod loo_fid;
 #[path = "parity/metric.rs"]
 mod metric;
-#[path = "parity/renamed.rs"]
-mod renamed;
 #[path = "parity/preprocess.rs"]
 mod preprocess;
+#[path = "parity/renamed.rs"]
+mod renamed;
 #[path = "parity/resize.rs"]
 mod resize;
 #[path = "parity/taming.rs"]
@@ -41,6 +43,7 @@ type Check = fn(&Case) -> Result<()>;
 /// Kinds by folder-name prefix; the first match wins.
 const KINDS: &[(&str, Check)] = &[
     ("llamagen_gpt_c2i", llamagen_gpt::check),
+    ("llamagen_gpt_t2i", llamagen_t2i::check),
     ("llamagen_vq", llamagen_vq::check),
     ("openclip_", clip::check),
     ("openai_clip", clip::check),

@@ -56,6 +56,23 @@ fn micro_batches_make_the_same_update_as_the_whole_batch() {
 }
 
 #[test]
+fn recomputed_activations_make_the_same_update() {
+    let run = |checkpointing, micro| {
+        let mut studio = studio(&[("checkpointing", checkpointing), ("micro_batch", micro)]);
+        (update(&mut studio.trainer), update(&mut studio.trainer))
+    };
+    let plain = run("false", "0");
+    for again in [run("true", "0"), run("true", "3")] {
+        for (a, b) in [(&plain.0, &again.0), (&plain.1, &again.1)] {
+            for name in ["loss", "kl", "entropy", "grad_norm", "ratio", "reward"] {
+                assert!((a[name] - b[name]).abs() <= 1e-4 * (1.0 + a[name].abs()), "{name}: {} {}", a[name], b[name]);
+            }
+        }
+        assert!(again.0["ratio/max_deviation/first"] <= 1e-6, "{}", again.0["ratio/max_deviation/first"]);
+    }
+}
+
+#[test]
 fn the_same_seed_makes_the_same_run_and_another_does_not() {
     let run = |seed| {
         let mut studio = studio(&[("seed", seed)]);

@@ -4,7 +4,7 @@ use burn::prelude::*;
 use burn::tensor::activation::softmax;
 
 /// Added to the attention logit of a position that may not be seen; finite, because WGSL promises no infinities.
-const UNSEEN: f32 = -1e9;
+pub(super) const UNSEEN: f32 = -1e9;
 
 /// The causal mask of `positions` positions, `[1, 1, positions, positions]`: 0 on and below the diagonal, -1e9 above.
 pub(super) fn causal(positions: usize, device: &Device) -> Tensor<4> {
@@ -34,17 +34,19 @@ pub(super) fn attend(q: Tensor<4>, k: Tensor<4>, v: Tensor<4>, mask: Option<Tens
 #[derive(Clone, Debug)]
 pub struct KvCache {
     pub(super) layers: Vec<LayerCache>,
+    /// `[batch, 1, 1, positions]`: what is added to the attention logits, where captions are padded.
+    pub(super) padding: Option<Tensor<4>>,
 }
 
 impl KvCache {
     /// Room for `layers` blocks, each `[batch, kv_heads, positions, head_dim]`.
     pub(super) fn new(layers: usize, shape: [usize; 4], device: &Device) -> Self {
         let zeros = || Tensor::zeros(shape, device);
-        Self { layers: (0..layers).map(|_| LayerCache { keys: zeros(), values: zeros() }).collect() }
+        Self { layers: (0..layers).map(|_| LayerCache { keys: zeros(), values: zeros() }).collect(), padding: None }
     }
 }
 
-/// One block's part: both `[batch, n_kv_head, block_size, head_dim]`.
+/// One block's part: both `[batch, n_kv_head, positions, head_dim]`.
 #[derive(Clone, Debug)]
 pub(super) struct LayerCache {
     keys: Tensor<4>,
@@ -52,12 +54,12 @@ pub(super) struct LayerCache {
 }
 
 impl LayerCache {
-    /// Writes one position's `[batch, n_kv_head, 1, head_dim]` and returns views of all positions up to it.
+    /// Writes the next positions' `[batch, n_kv_head, seq, head_dim]` and returns views of all positions up to them.
     pub(super) fn push(&mut self, key: Tensor<4>, value: Tensor<4>, position: usize) -> [Tensor<4>; 2] {
-        let at = position..position + 1;
+        let at = position..position + key.dims()[2];
         // `inplace` moves the tensor out, so that the write may reuse its memory.
         self.keys.inplace(|t| t.slice_assign(s![.., .., at.clone(), ..], key));
         self.values.inplace(|t| t.slice_assign(s![.., .., at.clone(), ..], value));
-        [&self.keys, &self.values].map(|t| t.clone().narrow(2, 0, position + 1))
+        [&self.keys, &self.values].map(|t| t.clone().narrow(2, 0, at.end))
     }
 }

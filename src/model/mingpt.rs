@@ -152,9 +152,18 @@ impl MinGpt {
     /// (the picture's tokens but the last) → `[batch, seq, vocab]`; position `t` predicts token `t`.
     pub fn forward(&self, class: Tensor<1, Int>, tokens: Tensor<2, Int>) -> Tensor<3> {
         let x = self.embed(class, tokens); // [batch, seq, dim]
-        let seq = x.dims()[1];
-        let mask = self.causal.clone().slice(s![.., .., 0..seq, 0..seq]);
+        let mask = self.mask(x.dims()[1]);
         let x = self.transformer.blocks.iter().fold(x, |x, block| block.forward(x, mask.clone()));
+        self.logits(x)
+    }
+
+    /// The causal mask of `seq` positions, `[1, 1, seq, seq]`: 0 where a row may see a column.
+    pub fn mask(&self, seq: usize) -> Tensor<4> {
+        self.causal.clone().slice(s![.., .., 0..seq, 0..seq])
+    }
+
+    /// The head: the last block's output `[batch, seq, dim]` → logits `[batch, seq, vocab]`.
+    pub fn logits(&self, x: Tensor<3>) -> Tensor<3> {
         self.transformer.head.forward(self.transformer.ln_f.forward(x))
     }
 

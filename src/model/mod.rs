@@ -4,6 +4,7 @@
 mod attention;
 pub mod batch_norm;
 pub mod bpe;
+pub mod captions;
 pub mod clip;
 mod count;
 pub mod efficientnet;

@@ -52,6 +52,22 @@ impl PolicyConfig {
         }
     }
 
+    /// Whether it can do without its condition, and so be guided.
+    pub fn is_guided(&self) -> bool {
+        match self {
+            Self::LlamaGen(c) => c.class_dropout_prob > 0.0,
+            Self::Taming(_) => false,
+        }
+    }
+
+    /// Positions in front of the tokens.
+    pub fn condition_length(&self) -> usize {
+        match self {
+            Self::LlamaGen(c) => c.cls_token_num,
+            Self::Taming(_) => 1,
+        }
+    }
+
     /// Width of the residual stream.
     pub fn dim(&self) -> usize {
         match self {
@@ -160,6 +176,68 @@ impl Policy {
         match self {
             Self::LlamaGen(net) => net.forward(class, tokens),
             Self::Taming(net) => net.forward(class, tokens),
+        }
+    }
+
+    /// Condition and tokens as vectors, `[batch]`, `[batch, seq - 1]` → `[batch, positions, dim]`: what enters the first
+    /// block.
+    pub fn embed(&self, class: Tensor<1, Int>, tokens: Tensor<2, Int>) -> Tensor<3> {
+        match self {
+            Self::LlamaGen(net) => net.embed(class, tokens),
+            Self::Taming(net) => net.embed(class, tokens),
+        }
+    }
+
+    /// The mask of the first `positions` for these ids `[batch]`, `[batch or 1, 1, positions, positions]`: 0 where a row
+    /// may see a column.
+    pub fn mask(&self, class: Tensor<1, Int>, positions: usize) -> Tensor<4> {
+        match self {
+            Self::LlamaGen(net) => net.mask(class, positions),
+            Self::Taming(net) => net.mask(positions),
+        }
+    }
+
+    /// One block over all positions, `[batch, positions, dim]` → the same; `mask` is that of [`Self::mask`].
+    ///
+    /// # Panics
+    /// If there is no such block.
+    pub fn block(&self, block: usize, x: Tensor<3>, mask: Tensor<4>) -> Tensor<3> {
+        match self {
+            Self::LlamaGen(net) => net.block(block, x, mask),
+            Self::Taming(net) => net.transformer.blocks[block].forward(x, mask),
+        }
+    }
+
+    /// The positions of `[batch, positions, dim]` that predict a token.
+    pub fn predicting(&self, x: Tensor<3>) -> Tensor<3> {
+        match self {
+            Self::LlamaGen(net) => net.predicting(x),
+            Self::Taming(_) => x,
+        }
+    }
+
+    /// The head: the last block's output `[batch, seq, dim]` → logits `[batch, seq, vocab]`.
+    pub fn logits(&self, x: Tensor<3>) -> Tensor<3> {
+        match self {
+            Self::LlamaGen(net) => net.logits(x),
+            Self::Taming(net) => net.logits(x),
+        }
+    }
+
+    /// The id that stands for `class` without its condition, which guidance pushes away from; `None` where the network
+    /// was never trained without one.
+    pub fn null_of(&self, class: usize) -> Option<usize> {
+        match self {
+            Self::LlamaGen(net) => net.null_of(class),
+            Self::Taming(_) => None,
+        }
+    }
+
+    /// Lets ids name the captions of `other`, a network of the same shape; nothing changes where ids name classes.
+    pub fn with_captions_of(self, other: &Self) -> Self {
+        match (self, other) {
+            (Self::LlamaGen(net), Self::LlamaGen(other)) => Self::LlamaGen(net.with_captions_of(other)),
+            (same, _) => same,
         }
     }
 

@@ -1,18 +1,23 @@
-//! LlamaGen's class-conditional transformer: the network that writes a picture's tokens.
+//! LlamaGen's transformer: the network that writes a picture's tokens.
 //!
 //! The sequence is `[class, z_0, z_1, …]`, the tokens in reading order. Position `t` sees the class and the tokens
 //! before `t`, and its logits say which token comes at `t`. A Llama in small: RMS norm before each block, rotary
 //! positions (on a grid, see [`super::rope`]), SwiGLU, no biases.
 //!
+//! A text-conditional network has the tokens of a caption where the class stands (see [`Condition`]), padded to one
+//! length. A padded position is seen by itself alone.
+//!
 //! Field names are the published checkpoints' key names. Source: LlamaGen gpt.py.
 
+mod condition;
 mod config;
 
 use burn::nn::{Embedding, Linear, RmsNorm};
 use burn::prelude::*;
 use burn::tensor::activation::silu;
 
-pub use config::GptConfig;
+pub use condition::{CaptionEmbedder, CaptionError, CaptionMlp, Condition, LabelEmbedder};
+pub use config::{GptConfig, ModelType};
 
 use super::attention::{KvCache, LayerCache, attend};
 use super::layers::{embedding, linear};
@@ -21,8 +26,8 @@ use super::rope::Rope;
 /// The network. See the module's documentation.
 #[derive(Module, Debug)]
 pub struct Transformer {
-    /// Class → vector.
-    pub cls_embedding: LabelEmbedder,
+    /// Class or caption → vectors.
+    pub cls_embedding: Condition,
     /// Token → vector.
     pub tok_embeddings: Embedding,
     /// The blocks, first to last.
@@ -32,7 +37,8 @@ pub struct Transformer {
     /// Vector → logits; not tied to `tok_embeddings`.
     pub output: Linear,
     rope: Rope,
-    causal: Tensor<4>, // [1, 1, positions, positions]: 0 on and below the diagonal, -1e9 above
+    causal: Tensor<4>,  // [1, 1, positions, positions]: 0 on and below the diagonal, -1e9 above
+    earlier: Tensor<4>, // [1, 1, positions, positions]: 1 below the diagonal, 0 elsewhere
     #[module(skip)]
     config: GptConfig,
 }
@@ -43,24 +49,64 @@ impl Transformer {
         &self.config
     }
 
-    /// Logits of every position at once, for training and scoring: `class` `[batch]` and `tokens` `[batch, seq - 1]`
+    /// Logits of every token at once, for training and scoring: `class` `[batch]` and `tokens` `[batch, seq - 1]`
     /// (the picture's tokens but the last) → `[batch, seq, vocab]`; position `t` predicts token `t`.
     pub fn forward(&self, class: Tensor<1, Int>, tokens: Tensor<2, Int>) -> Tensor<3> {
-        let x = self.embed(class, tokens); // [batch, seq, dim]
-        let mask = self.mask(x.dims()[1]);
-        let x = self.layers.iter().fold(x, |x, layer| layer.forward(x, &self.rope, mask.clone()));
+        let mask = self.mask(class.clone(), self.config.cls_token_num + tokens.dims()[1]);
+        let x = self.embed(class, tokens); // [batch, positions, dim]
+        let x = (0..self.layers.len()).fold(x, |x, block| self.block(block, x, mask.clone()));
+        self.logits(self.predicting(x))
+    }
+
+    /// One block over all positions, `[batch, positions, dim]` → the same; `mask` is that of [`Self::mask`].
+    ///
+    /// # Panics
+    /// If there is no such block.
+    pub fn block(&self, block: usize, x: Tensor<3>, mask: Tensor<4>) -> Tensor<3> {
+        self.layers[block].forward(x, &self.rope, mask)
+    }
+
+    /// Condition and tokens as vectors: `[batch]`, `[batch, seq - 1]` → `[batch, cls_token_num + seq - 1, dim]`.
+    pub fn embed(&self, class: Tensor<1, Int>, tokens: Tensor<2, Int>) -> Tensor<3> {
+        Tensor::cat(vec![self.cls_embedding.forward(class), embedding(&self.tok_embeddings, tokens)], 1)
+    }
+
+    /// The positions that predict a token: all but the first `cls_token_num - 1` of `[batch, positions, dim]`.
+    pub fn predicting(&self, x: Tensor<3>) -> Tensor<3> {
+        match (self.config.cls_token_num - 1, x.dims()[1]) {
+            (0, _) => x,
+            (given, positions) => x.narrow(1, given, positions - given),
+        }
+    }
+
+    /// The head: the last block's output `[batch, seq, dim]` → logits `[batch, seq, vocab]`.
+    pub fn logits(&self, x: Tensor<3>) -> Tensor<3> {
         linear(&self.output, self.norm.forward(x))
     }
 
-    /// Class and tokens as vectors: `[batch]`, `[batch, seq - 1]` → `[batch, seq, dim]`.
-    pub fn embed(&self, class: Tensor<1, Int>, tokens: Tensor<2, Int>) -> Tensor<3> {
-        let class = self.cls_embedding.forward(class); // [batch, 1, dim]
-        Tensor::cat(vec![class, embedding(&self.tok_embeddings, tokens)], 1)
+    /// The mask of the first `positions` for these ids `[batch]`, `[batch or 1, 1, positions, positions]`: 0 where a row
+    /// may see a column.
+    pub fn mask(&self, class: Tensor<1, Int>, positions: usize) -> Tensor<4> {
+        let causal = self.causal.clone().slice(s![.., .., 0..positions, 0..positions]);
+        match self.padding(class, positions) {
+            None => causal,
+            // Where neither hides a column: every position sees itself, padded or not.
+            Some(padding) => causal + padding * self.earlier.clone().slice(s![.., .., 0..positions, 0..positions]),
+        }
     }
 
-    /// The causal mask of `seq` positions, `[1, 1, seq, seq]`: 0 where a row may see a column.
-    pub fn mask(&self, seq: usize) -> Tensor<4> {
-        self.causal.clone().slice(s![.., .., 0..seq, 0..seq])
+    /// What is added to the attention logits of the first `positions`, `[batch, 1, 1, positions]`; `None`: nothing.
+    fn padding(&self, class: Tensor<1, Int>, positions: usize) -> Option<Tensor<4>> {
+        let padding = self.cls_embedding.padding(class)?; // [batch, cls_token_num]
+        let [batch, given] = padding.dims();
+        let padding = match positions.checked_sub(given) {
+            Some(0) | None => padding.narrow(1, 0, positions),
+            Some(tokens) => {
+                let seen = Tensor::zeros([batch, tokens], &padding.device());
+                Tensor::cat(vec![padding, seen], 1)
+            }
+        };
+        Some(padding.unsqueeze_dims(&[1, 2]))
     }
 
     /// The table of rotations.
@@ -71,38 +117,36 @@ impl Transformer {
     /// Room for the keys and values of `batch` sequences. Allocate once per rollout; [`Self::prefill`] starts it anew.
     pub fn cache(&self, batch: usize, device: &Device) -> KvCache {
         let c = &self.config;
-        KvCache::new(c.n_layer, [batch, c.n_kv_head.unwrap_or(c.n_head), c.block_size, c.dim / c.n_head], device)
+        let positions = c.cls_token_num - 1 + c.block_size; // the last token is never read
+        KvCache::new(c.n_layer, [batch, c.n_kv_head.unwrap_or(c.n_head), positions, c.dim / c.n_head], device)
     }
 
     /// Starts sequences of the given classes `[batch]`: logits `[batch, vocab]` of token 0.
     pub fn prefill(&self, class: Tensor<1, Int>, cache: &mut KvCache) -> Tensor<2> {
-        self.decode(self.cls_embedding.forward(class), 0, cache)
+        let c = &self.config;
+        let x = self.cls_embedding.forward(class.clone());
+        cache.padding = self.padding(class.clone(), c.cls_token_num - 1 + c.block_size);
+        // A class alone has nothing to hide.
+        let mask = (c.cls_token_num > 1).then(|| self.mask(class, c.cls_token_num));
+        self.decode(x, 0, mask, cache)
     }
 
     /// Goes on by one token: given token `pos` of every sequence `[batch, 1]`, logits `[batch, vocab]` of `pos + 1`.
     pub fn step(&self, tokens: Tensor<2, Int>, pos: usize, cache: &mut KvCache) -> Tensor<2> {
-        self.decode(embedding(&self.tok_embeddings, tokens), pos + 1, cache)
+        let position = self.config.cls_token_num + pos;
+        let mask = cache.padding.clone().map(|padding| padding.narrow(3, 0, position + 1));
+        self.decode(embedding(&self.tok_embeddings, tokens), position, mask, cache)
     }
 
-    /// One position of every sequence, `[batch, 1, dim]` → `[batch, vocab]`. The class stands at position 0.
-    fn decode(&self, x: Tensor<3>, position: usize, cache: &mut KvCache) -> Tensor<2> {
+    /// The next positions of every sequence, from `position` on: `[batch, seq, dim]` → logits of the last, `[batch, vocab]`.
+    fn decode(&self, x: Tensor<3>, position: usize, mask: Option<Tensor<4>>, cache: &mut KvCache) -> Tensor<2> {
         let layers = self.layers.iter().zip(&mut cache.layers);
-        let x = layers.fold(x, |x, (layer, cache)| layer.decode(x, &self.rope, position, cache));
-        linear(&self.output, self.norm.forward(x)).squeeze_dim(1)
-    }
-}
-
-/// The class table.
-#[derive(Module, Debug)]
-pub struct LabelEmbedder {
-    /// One row per class, and the null class's last.
-    pub embedding_table: Embedding,
-}
-
-impl LabelEmbedder {
-    /// `[batch]` → `[batch, 1, dim]`.
-    pub fn forward(&self, class: Tensor<1, Int>) -> Tensor<3> {
-        embedding(&self.embedding_table, class.unsqueeze_dim::<2>(1))
+        let x = layers.fold(x, |x, (layer, cache)| layer.decode(x, &self.rope, position, mask.clone(), cache));
+        let last = match x.dims()[1] {
+            1 => x,
+            seq => x.narrow(1, seq - 1, 1),
+        };
+        self.logits(last).squeeze_dim(1)
     }
 }
 
@@ -126,8 +170,15 @@ impl TransformerBlock {
         self.think(x + y)
     }
 
-    fn decode(&self, x: Tensor<3>, rope: &Rope, position: usize, cache: &mut LayerCache) -> Tensor<3> {
-        let y = self.attention.decode(self.attention_norm.forward(x.clone()), rope, position, cache);
+    fn decode(
+        &self,
+        x: Tensor<3>,
+        rope: &Rope,
+        position: usize,
+        mask: Option<Tensor<4>>,
+        cache: &mut LayerCache,
+    ) -> Tensor<3> {
+        let y = self.attention.decode(self.attention_norm.forward(x.clone()), rope, position, mask, cache);
         self.think(x + y)
     }
 
@@ -148,17 +199,25 @@ pub struct Attention {
 }
 
 impl Attention {
-    /// All positions at once: `[batch, seq, dim]` → the same; `mask` `[1, 1, seq, seq]` is added to the logits.
+    /// All positions at once: `[batch, seq, dim]` → the same; `mask` `[batch or 1, 1, seq, seq]` is added to the logits.
     pub fn forward(&self, x: Tensor<3>, rope: &Rope, mask: Tensor<4>) -> Tensor<3> {
         let [q, k, v] = self.project(x, rope, 0);
         linear(&self.wo, attend(q, k, v, Some(mask)))
     }
 
-    /// One position `[batch, 1, dim]`, against the keys and values of all before it.
-    fn decode(&self, x: Tensor<3>, rope: &Rope, position: usize, cache: &mut LayerCache) -> Tensor<3> {
+    /// The next positions `[batch, seq, dim]`, against the keys and values of all up to them. Nothing later is in the
+    /// cache: one position alone needs no mask, unless something before it is padded.
+    fn decode(
+        &self,
+        x: Tensor<3>,
+        rope: &Rope,
+        position: usize,
+        mask: Option<Tensor<4>>,
+        cache: &mut LayerCache,
+    ) -> Tensor<3> {
         let [q, k, v] = self.project(x, rope, position);
-        let [keys, values] = cache.push(k, v, position); // [batch, n_kv_head, position + 1, head_dim]
-        linear(&self.wo, attend(q, keys, values, None)) // nothing later is in the cache: no mask
+        let [keys, values] = cache.push(k, v, position); // [batch, n_kv_head, position + seq, head_dim]
+        linear(&self.wo, attend(q, keys, values, mask))
     }
 
     /// Queries, keys and values `[batch, heads, seq, head_dim]` of positions `start..`; queries and keys are turned.
@@ -260,7 +319,8 @@ mod tests {
         let device = Device::flex();
         let rows = |p| {
             let config = GptConfig { class_dropout_prob: p, ..GptConfig::tiny() };
-            config.init(&device).cls_embedding.embedding_table.weight.dims()[0]
+            let Condition::Class(labels) = config.init(&device).cls_embedding else { panic!("classes") };
+            labels.embedding_table.weight.dims()[0]
         };
         assert_eq!((rows(0.1), rows(0.0)), (17, 16));
     }

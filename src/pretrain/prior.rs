@@ -101,14 +101,14 @@ impl Task for PriorTask {
 
     async fn loss(&mut self, model: &Policy, step: u64) -> Result<Loss> {
         let mut random = Key::new(self.seed).fold(step).stream();
-        let null = self.config.gpt.null_class();
         let (start, mut rows) = (random.below(self.train.len()), vec![]);
         for i in 0..self.batch {
             // Classes in turn from a random start: an even balance without counting.
             let class = (i + start) % self.train.len();
             let of_class = &self.train[class];
             let tokens = of_class.get(random.below(of_class.len().max(1))).context("a class has no pictures")?;
-            let label = null.filter(|_| random.uniform() < CLASS_DROPOUT).unwrap_or(class);
+            let dropped = random.uniform() < CLASS_DROPOUT;
+            let label = model.null_of(class).filter(|_| dropped).unwrap_or(class);
             rows.push((label, tokens.as_slice()));
         }
         let (classes, tokens) = self.tensors(&rows);

@@ -3,6 +3,7 @@
 
 pub mod adamw;
 pub mod advantage;
+pub mod checkpointed;
 pub mod entropy;
 pub mod gradient;
 pub mod grpo;

@@ -33,12 +33,11 @@ impl Rollout {
     pub fn new(model: &Policy, classes: &[usize], keys: Vec<Key>, sampling: SamplingConfig, device: &Device) -> Self {
         assert_eq!(classes.len(), keys.len(), "one key per sequence");
         let config = model.config();
-        let null = config.null_class().filter(|_| sampling.guidance != 1.0);
-        let mut ids: Vec<i32> = classes.iter().map(|&c| c as i32).collect();
-        if let Some(null) = null {
-            // The twin rows that guidance pushes away from.
-            ids.extend(std::iter::repeat_n(null as i32, classes.len()));
-        }
+        // The twin rows that guidance pushes away from.
+        let twins: Option<Vec<usize>> = classes.iter().map(|&class| model.null_of(class)).collect();
+        let twins = twins.filter(|_| sampling.guidance != 1.0);
+        let guided = twins.is_some();
+        let ids: Vec<i32> = classes.iter().copied().chain(twins.into_iter().flatten()).map(|id| id as i32).collect();
         let rows = ids.len();
         Self {
             sampling,
@@ -48,7 +47,7 @@ impl Rollout {
             tokens: Vec::with_capacity(config.block_size()),
             given: vec![],
             length: config.block_size(),
-            guided: null.is_some(),
+            guided,
         }
     }
 

@@ -143,7 +143,7 @@ pub fn forecast(config: &RunConfig, shape: &FamilyConfig, watched: bool, keyfram
     let keys = (gpt.n_kv_head() * gpt.dim() / gpt.n_head()) as u64;
     let n = config.prompts * config.num_generations;
     let m = if config.micro_batch == 0 { n } else { config.micro_batch.min(n) };
-    let twins = |guidance: f64| if guidance != 1.0 && gpt.null_class().is_some() { 2 } else { 1 };
+    let twins = |guidance: f64| if guidance != 1.0 && gpt.is_guided() { 2 } else { 1 };
     let weights = |role| NUMBER * shape.parameters(role);
     let prior = weights(Role::Prior);
     let rewards = [Role::Clip, Role::Preference, Role::Features, Role::Judge].map(weights).iter().sum();

@@ -294,7 +294,7 @@ mod tests {
 
         let (features, entropy) = stored.bootstrap(&family, &config).expect("of the default settings");
         let (chunk, nats) = pollster::block_on(bootstrap_chunk(&family, &config, 3, &device)).expect("computed");
-        assert_eq!(features.n(), BOOTSTRAP);
+        assert_eq!(features.n() as u64, config.bootstrap_samples);
         // One token drawn otherwise makes another picture: elsewhere only the means can be compared.
         if same_processor() {
             near(&features.data()[3 * chunk.len()..], &chunk, 0.0);
@@ -339,13 +339,13 @@ mod tests {
             Features::new(n, width, values).expect("finite")
         };
         let bytes = |reference: &Features, entropy| {
-            write(&family, &pictures, &config, reference, &(made(BOOTSTRAP, 1.5), entropy)).expect("written")
+            write(&family, &pictures, &config, reference, &(made(256, 1.5), entropy)).expect("written")
         };
         let good = bytes(&made(REFERENCE, 2.5), 0.1 + 0.2);
         assert_eq!(good, bytes(&made(REFERENCE, 2.5), 0.1 + 0.2), "the same bytes every time");
         let stored = Stored::open(&good).expect("readable");
         assert_eq!(stored.reference(&family, &pictures), Some(made(REFERENCE, 2.5)));
-        assert_eq!(stored.bootstrap(&family, &config), Some((made(BOOTSTRAP, 1.5), 0.1 + 0.2)), "to the last bit");
+        assert_eq!(stored.bootstrap(&family, &config), Some((made(256, 1.5), 0.1 + 0.2)), "to the last bit");
 
         assert!(Stored::open(&[]).is_none() && Stored::open(&good[..good.len() - 1]).is_none());
         let refused = bytes(&made(REFERENCE - 1, 2.5), f64::NAN);

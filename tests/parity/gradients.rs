@@ -34,7 +34,8 @@ impl ModuleVisitor for NamedGradients<'_> {
         let Some(grad) = self.grads.get::<D>(param.id) else { return };
         let inside = self.path.iter().any(|(_, container)| container == "Struct:Linear");
         let grad = if inside && D == 2 { grad.transpose() } else { grad };
-        let path: Vec<&str> = self.path.iter().map(|(name, _)| name.as_str()).collect();
+        let segments = self.path.iter().filter(|(_, container)| !container.starts_with("Enum:"));
+        let path: Vec<&str> = segments.map(|(name, _)| name.as_str()).collect();
         let key = path.join(".").replace("gamma", "weight");
         let values = host(grad).expect("f32 gradients");
         self.found.insert(key, values.into_iter().map(f64::from).collect());

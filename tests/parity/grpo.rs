@@ -45,7 +45,7 @@ pub fn check_sequence(case: &Case) -> Result<()> {
         let alpha = number(setting, "alpha")?;
         let policy = Policy::open(case, 1.0)?;
         // The case stores token means; the mean over equal tokens gives them back.
-        let per_token = |a: Array| tensor1(&a.data).unsqueeze_dim::<2>(1).expand(policy.logp.dims());
+        let per_token = |a: Array| tensor1(case, &a.data).unsqueeze_dim::<2>(1).expand(policy.logp.dims());
         let [rows, length] = policy.logp.dims();
         let out = loss(
             &config,
@@ -55,8 +55,8 @@ pub fn check_sequence(case: &Case) -> Result<()> {
                 old_logp: per_token(case.array("ell_old")?),
                 ref_logp: Some(per_token(case.array("ell_ref")?)),
                 mask: None,
-                instance_advantage: tensor1(&instance),
-                distribution_advantage: Some(tensor1(&fid)),
+                instance_advantage: tensor1(case, &instance),
+                distribution_advantage: Some(tensor1(case, &fid)),
                 alpha,
                 normaliser: Normaliser::full(rows, length),
             },
@@ -105,7 +105,7 @@ pub fn check_token(case: &Case) -> Result<()> {
         let policy = Policy::open(case, temperature)?;
         let old_logp = match setting["old_is_current"].as_bool() {
             Some(true) => policy.logp.clone().detach(),
-            _ => tensor2(&case.array("old_logps")?)?,
+            _ => tensor2(case, &case.array("old_logps")?)?,
         };
         let out = loss(
             &config,
@@ -113,9 +113,9 @@ pub fn check_token(case: &Case) -> Result<()> {
                 logp: policy.logp.clone(),
                 entropy: policy.entropy.clone(),
                 old_logp,
-                ref_logp: Some(tensor2(&case.array("ref_logps")?)?),
-                mask: Some(tensor2(&mask)?),
-                instance_advantage: tensor1(&advantages),
+                ref_logp: Some(tensor2(case, &case.array("ref_logps")?)?),
+                mask: Some(tensor2(case, &mask)?),
+                instance_advantage: tensor1(case, &advantages),
                 distribution_advantage: None,
                 alpha: number(setting, "entropy_coef")?,
                 normaliser: Normaliser {
@@ -135,7 +135,7 @@ pub fn check_token(case: &Case) -> Result<()> {
             Ok(a)
         };
         close_f32(&format!("{key}.kl"), &values(out.terms.kl)?, &shown("kl")?, LOSS)?;
-        let masked_loss = out.terms.loss * tensor2(&mask)?.inner();
+        let masked_loss = out.terms.loss * tensor2(case, &mask)?.inner();
         close_f32(&format!("{key}.per_token_loss"), &values(masked_loss)?, &shown("per_token_loss")?, LOSS)?;
         stats.check(case, &key, "loss", "loss", 1.0)?;
         stats.check(case, &key, "mean_kl", "kl", 1.0)?;
@@ -163,7 +163,7 @@ struct Policy {
 impl Policy {
     fn open(case: &Case, temperature: f64) -> Result<Self> {
         let (logits, actions) = (case.array("logits")?, case.array("actions")?);
-        let (shape, device) = (logits.dims::<3>()?, device());
+        let (shape, device) = (logits.dims::<3>()?, case.device.clone().autodiff());
         let logits = Tensor::<3>::from_data(TensorData::new(logits.f32(), shape), &device).require_grad();
         let tokens = Tensor::<2, Int>::from_data(TensorData::new(actions.i32(), actions.dims::<2>()?), &device);
         let (logp, entropy) = token_log_probs(logits.clone() / temperature, tokens);
@@ -211,17 +211,13 @@ fn text(setting: &Value, name: &str) -> Result<String> {
     Ok(setting[name].as_str().with_context(|| format!("{name} is no text in {setting}"))?.to_owned())
 }
 
-fn device() -> Device {
-    Device::flex().autodiff()
-}
-
-fn tensor1(data: &[f64]) -> Tensor<1> {
+fn tensor1(case: &Case, data: &[f64]) -> Tensor<1> {
     let data: Vec<f32> = data.iter().map(|&x| x as f32).collect();
-    Tensor::from_data(data.as_slice(), &device())
+    Tensor::from_data(data.as_slice(), &case.device.clone().autodiff())
 }
 
-fn tensor2(a: &Array) -> Result<Tensor<2>> {
-    Ok(Tensor::from_data(TensorData::new(a.f32(), a.dims::<2>()?), &device()))
+fn tensor2(case: &Case, a: &Array) -> Result<Tensor<2>> {
+    Ok(Tensor::from_data(TensorData::new(a.f32(), a.dims::<2>()?), &case.device.clone().autodiff()))
 }
 
 fn values<const D: usize>(t: Tensor<D>) -> Result<Vec<f32>> {

@@ -73,9 +73,10 @@ fn checkpoint(case: &Case, manifest: &str) -> Result<Vec<u8>> {
     let entries: BTreeMap<String, Entry> = serde_json::from_str(&text)?;
     let bytes: Vec<Vec<u8>> =
         entries.iter().map(|(key, e)| bytemuck::cast_slice(&tensor(key, &e.shape)).to_vec()).collect();
-    let views = entries.iter().zip(&bytes).map(|((key, e), bytes)| {
-        Ok((key.clone(), TensorView::new(Dtype::F32, e.shape.clone(), bytes)?))
-    });
+    let views = entries
+        .iter()
+        .zip(&bytes)
+        .map(|((key, e), bytes)| Ok((key.clone(), TensorView::new(Dtype::F32, e.shape.clone(), bytes)?)));
     Ok(safetensors::serialize(views.collect::<Result<Vec<_>>>()?, None)?)
 }
 
@@ -109,8 +110,16 @@ pub fn check(case: &Case) -> Result<()> {
     check_resizing(case, &small)?;
     for (name, x) in [("i299", &large), ("small", &small)] {
         let blocks = fid.blocks(Preprocessing::PytorchFid.apply(x.clone()));
-        case.compare(&format!("{name}.block0_crop"), blocks[0].clone().narrow(1, 0, 4).narrow(2, 0, 6).narrow(3, 0, 6), TOLERANCE)?;
-        case.compare(&format!("{name}.block2_crop"), blocks[2].clone().narrow(1, 0, 8).narrow(2, 0, 4).narrow(3, 0, 4), TOLERANCE)?;
+        case.compare(
+            &format!("{name}.block0_crop"),
+            blocks[0].clone().narrow(1, 0, 4).narrow(2, 0, 6).narrow(3, 0, 6),
+            TOLERANCE,
+        )?;
+        case.compare(
+            &format!("{name}.block2_crop"),
+            blocks[2].clone().narrow(1, 0, 8).narrow(2, 0, 4).narrow(3, 0, 4),
+            TOLERANCE,
+        )?;
     }
     // Every other number comes from the network as it measures: frozen.
     let fid = fid.freeze(&case.device, FloatDType::F32);

@@ -3,7 +3,7 @@
 
 use anyhow::{Context, Result, ensure};
 use artune::model::rope::{Rope, freqs_cis};
-use artune::model::transformer::{GptConfig, Transformer};
+use artune::model::transformer::{GptConfig, ModelType, Transformer};
 use artune::model::weights;
 use artune::rl::sampling::{SamplingConfig, filter_logits, guide, likeliest};
 use burn::optim::GradientsParams;
@@ -25,13 +25,18 @@ pub fn check(case: &Case) -> Result<()> {
     check_rope(case, &config, &case.device)?;
     check_forward(case, &config, &model)?;
     check_hidden(case, &model)?;
-    check_steps(case, &config, &model)?;
+    check_steps(case, &model)?;
     check_training(case, &config)?;
     check_filters(case)
 }
 
-fn config(case: &Case) -> Result<GptConfig> {
+/// The shape of the case's network.
+pub fn config(case: &Case) -> Result<GptConfig> {
+    let model_type: ModelType = serde_json::from_value(case.value("model_type")?.clone())?;
     Ok(GptConfig {
+        model_type,
+        cls_token_num: case.usize("cls_token_num")?,
+        caption_dim: if model_type == ModelType::T2i { case.usize("caption_dim")? } else { 0 },
         dim: case.usize("dim")?,
         n_layer: case.usize("n_layer")?,
         n_head: case.usize("n_head")?,
@@ -46,14 +51,15 @@ fn config(case: &Case) -> Result<GptConfig> {
     })
 }
 
-fn load(case: &Case, config: &GptConfig, device: &Device) -> Result<Transformer> {
+/// The case's network.
+pub fn load(case: &Case, config: &GptConfig, device: &Device) -> Result<Transformer> {
     let mut model = config.init(device);
     weights::load(&mut model, &std::fs::read(case.weights())?)?;
     Ok(model)
 }
 
 /// Compares `[batch, seq, vocab]` with a tensor that may hold only every n-th position, or only the last one.
-fn close_positions(what: &str, got: Tensor<3>, want: &Array, tolerance: f64) -> Result<()> {
+pub fn close_positions(what: &str, got: Tensor<3>, want: &Array, tolerance: f64) -> Result<()> {
     let seq = got.dims()[1];
     let [_, given, _] = want.dims::<3>()?;
     let got = match given {
@@ -63,10 +69,12 @@ fn close_positions(what: &str, got: Tensor<3>, want: &Array, tolerance: f64) -> 
     close_f32(what, &host(got)?, want, tolerance)
 }
 
-fn check_rope(case: &Case, config: &GptConfig, device: &Device) -> Result<()> {
+/// Tables of rotations, and one applied.
+pub fn check_rope(case: &Case, config: &GptConfig, device: &Device) -> Result<()> {
     let flat = |table: &[Vec<(f32, f32)>]| -> Vec<f32> { table.iter().flatten().flat_map(|&(c, s)| [c, s]).collect() };
     if case.has("rope.freqs_cis") {
-        let table = freqs_cis(config.block_size.isqrt(), config.dim / config.n_head, config.rope_base, 1);
+        let table =
+            freqs_cis(config.block_size.isqrt(), config.dim / config.n_head, config.rope_base, config.cls_token_num);
         close_f32("rope.freqs_cis", &flat(&table), &case.array("rope.freqs_cis")?, TABLE)?;
     }
     let Ok(specs) = case.value("rope_specs_grid_headdim_base_clstokens") else { return Ok(()) };
@@ -128,18 +136,19 @@ fn check_hidden(case: &Case, model: &Transformer) -> Result<()> {
         true => close_f32(&name, &host(got)?, &case.array(&name)?, LOGITS),
         false => Ok(()),
     };
+    let mask = model.mask(class.clone(), seq);
     let mut x = model.embed(class, tokens);
     same("hidden.embed".into(), x.clone())?;
     for (i, layer) in model.layers.iter().enumerate() {
-        let attention = layer.attention.forward(layer.attention_norm.forward(x.clone()), model.rope(), model.mask(seq));
+        let attention = layer.attention.forward(layer.attention_norm.forward(x.clone()), model.rope(), mask.clone());
         same(format!("hidden.layer{i}.attn_out"), attention)?;
-        x = layer.forward(x, model.rope(), model.mask(seq));
+        x = layer.forward(x, model.rope(), mask.clone());
         same(format!("hidden.layer{i}"), x.clone())?;
     }
     same("hidden.norm".into(), model.norm.forward(x))
 }
 
-fn check_steps(case: &Case, config: &GptConfig, model: &Transformer) -> Result<()> {
+fn check_steps(case: &Case, model: &Transformer) -> Result<()> {
     let labels = case.ids::<1>("labels")?;
     if case.has("step_logits") {
         let tokens = case.ids::<2>("tokens")?;
@@ -158,7 +167,7 @@ fn check_steps(case: &Case, config: &GptConfig, model: &Transformer) -> Result<(
             cfg_interval: if run.ends_with("_interval") { case.usize("cfg_interval")? as i64 } else { -1 },
             ..SamplingConfig::default()
         };
-        let (tokens, logits) = greedy(model, config, labels.clone(), &sampling)?;
+        let (tokens, logits) = greedy(model, labels.clone(), &sampling)?;
         same_ids(&name, &host_ids(tokens), &case.array(&name)?)?;
         let name = format!("{run}.logits");
         if case.has(&name) {
@@ -169,30 +178,31 @@ fn check_steps(case: &Case, config: &GptConfig, model: &Transformer) -> Result<(
 }
 
 /// The scale in `greedy_cfg1p5_interval`: 1.5; 1 where none is named.
-fn guidance(run: &str) -> Result<f64> {
+pub fn guidance(run: &str) -> Result<f64> {
     let Some((_, scale)) = run.split_once("_cfg") else { return Ok(1.0) };
     let scale = scale.split('_').next().unwrap_or(scale);
     scale.replace('p', ".").parse().with_context(|| format!("guidance scale of {run}"))
 }
 
-/// Greedy tokens `[n, block]` and the logits they were chosen by `[n, block, vocab]`.
-fn greedy(
+/// Greedy tokens `[n, block]` of these classes or captions, and the logits they were chosen by `[n, block, vocab]`.
+pub fn greedy(
     model: &Transformer,
-    config: &GptConfig,
     labels: Tensor<1, Int>,
     sampling: &SamplingConfig,
 ) -> Result<(Tensor<2, Int>, Tensor<3>)> {
     let n = labels.dims()[0];
     let guided = sampling.guidance != 1.0;
+    let twin = |class: i32| Some(model.null_of(class as usize)? as i32);
     let classes = if guided {
-        let null = config.null_class().context("no null class")?;
-        Tensor::cat(vec![labels.clone(), labels.full_like(null as i32)], 0)
+        let twins: Option<Vec<i32>> = host_ids(labels.clone()).into_iter().map(twin).collect();
+        let twins = twins.context("no null class")?;
+        Tensor::cat(vec![labels.clone(), Tensor::from_data(TensorData::new(twins, [n]), &labels.device())], 0)
     } else {
         labels
     };
     let mut cache = model.cache(classes.dims()[0], &classes.device());
     let (mut tokens, mut chosen): (Vec<Tensor<2, Int>>, _) = (vec![], vec![]);
-    for position in 0..config.block_size {
+    for position in 0..model.config().block_size {
         let both = match tokens.last() {
             None => model.prefill(classes.clone(), &mut cache),
             Some(last) => {

@@ -8,25 +8,14 @@ use super::manifest::{self, Manifest};
 use crate::model::clip::ClipConfig;
 pub use crate::model::inception::Variant as InceptionVariant;
 use crate::model::mingpt::MinGptConfig;
-use crate::model::transformer::GptConfig;
+use crate::model::transformer::{GptConfig, ModelType};
 use crate::model::vq::VqConfig;
-
-/// How captions enter LlamaGen's text-conditional transformer (`ModelArgs` of LlamaGen gpt.py).
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Captions {
-    /// Positions in front of the picture's tokens, one for each vector of a caption.
-    pub cls_token_num: usize,
-    /// Length of a caption's vectors.
-    pub caption_dim: usize,
-}
 
 /// Which network, and of what shape.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub enum Architecture {
-    /// LlamaGen's class-conditional transformer.
+    /// LlamaGen's transformer, of classes or of captions.
     Gpt(GptConfig),
-    /// LlamaGen's text-conditional transformer.
-    CaptionGpt(GptConfig, Captions),
     /// LlamaGen's tokenizer.
     Vq(VqConfig),
     /// A VQGAN of taming-transformers: LlamaGen's tokenizer under other names.
@@ -46,7 +35,6 @@ impl Architecture {
     pub fn manifest(&self) -> Manifest {
         match self {
             Self::Gpt(c) => manifest::gpt(c),
-            Self::CaptionGpt(c, captions) => manifest::caption_gpt(c, captions),
             Self::Vq(c) => manifest::vq(c),
             Self::TamingVq(c) => manifest::taming_vq(c),
             Self::Net2Net(gpt, first_stage) => manifest::net2net(gpt, first_stage),
@@ -62,12 +50,12 @@ impl fmt::Display for Architecture {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Gpt(c) => {
-                write!(f, "LlamaGen transformer, {} layers {} wide, {} classes", c.n_layer, c.dim, c.num_classes)?;
+                write!(f, "LlamaGen transformer, {} layers {} wide, ", c.n_layer, c.dim)?;
+                match c.model_type {
+                    ModelType::T2i => write!(f, "captions of {} vectors", c.cls_token_num),
+                    ModelType::C2i => write!(f, "{} classes", c.num_classes),
+                }?;
                 f.write_str(if c.null_class().is_some() { " and none" } else { "" })
-            }
-            Self::CaptionGpt(c, captions) => {
-                let tokens = captions.cls_token_num;
-                write!(f, "LlamaGen transformer, {} layers {} wide, captions of {tokens} vectors", c.n_layer, c.dim)
             }
             Self::Vq(c) => write!(f, "LlamaGen tokenizer, {}", tokenizer(c)),
             Self::TamingVq(c) => write!(f, "VQGAN of taming-transformers, {}", tokenizer(c)),

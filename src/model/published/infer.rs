@@ -2,10 +2,10 @@
 //! as in a published network of the same widths, or as its authors usually have it.
 
 use super::recognise::Listing;
-use super::{Architecture, Captions, InceptionVariant, MinGptConfig, Published};
+use super::{Architecture, InceptionVariant, MinGptConfig, Published};
 use crate::model::clip::{ClipConfig, TextConfig, VisionConfig};
 use crate::model::permuter::Permuter;
-use crate::model::transformer::GptConfig;
+use crate::model::transformer::{GptConfig, ModelType};
 use crate::model::vq::VqConfig;
 
 /// The network that the names belong to, with its sizes; `None` where a tensor that shows one is missing.
@@ -69,11 +69,7 @@ fn gpt(shapes: &Shapes<'_>) -> Option<Architecture> {
         n_kv_head: (kv_heads != n_head).then_some(kv_heads),
         multiple_of: multiples.into_iter().find(|&m| (8 * dim / 3).next_multiple_of(m) == hidden).unwrap_or(256),
         vocab_size,
-        num_classes: 1000,
-        class_dropout_prob: 0.1,
-        block_size: known.map_or(256, |c| c.block_size),
-        rope_base: 10_000.0,
-        norm_eps: 1e-5,
+        ..GptConfig::l(known.map_or(256, |c| c.block_size))
     };
     if let Some(rows) = shapes.axis("cls_embedding.embedding_table.weight", 0) {
         // The authors drop classes in training, which gives the table a last row for no class. ImageNet has 1000.
@@ -84,7 +80,8 @@ fn gpt(shapes: &Shapes<'_>) -> Option<Architecture> {
     }
     let cls_token_num = shapes.axis("cls_embedding.uncond_embedding", 0)?;
     let caption_dim = shapes.axis("cls_embedding.cap_proj.fc1.weight", 1)?;
-    Some(Architecture::CaptionGpt(config, Captions { cls_token_num, caption_dim }))
+    let (model_type, num_classes) = (ModelType::T2i, 0);
+    Some(Architecture::Gpt(GptConfig { model_type, num_classes, cls_token_num, caption_dim, ..config }))
 }
 
 fn vq(shapes: &Shapes<'_>, taming: bool) -> Option<VqConfig> {

@@ -3,12 +3,12 @@
 //!
 //! Tested key by key against lists made from the authors' own classes at full size (`tests/reference/manifests`).
 
-use super::{Captions, InceptionVariant};
+use super::InceptionVariant;
 use crate::model::clip::ClipConfig;
 use crate::model::efficientnet;
 use crate::model::features::FeatureNetConfig;
 use crate::model::mingpt::MinGptConfig;
-use crate::model::transformer::GptConfig;
+use crate::model::transformer::{GptConfig, ModelType};
 use crate::model::vq::VqConfig;
 
 /// Names and shapes, in the order in which the network computes.
@@ -69,20 +69,21 @@ fn gpt_blocks(c: &GptConfig) -> Keys {
     keys
 }
 
-/// LlamaGen's class-conditional transformer. The null class has a row of its own where classes were ever dropped.
+/// LlamaGen's transformer. The null class has a row of its own where classes were ever dropped; what stands for "no
+/// caption" is stored, though never trained.
 pub fn gpt(c: &GptConfig) -> Manifest {
     let mut keys = gpt_blocks(c);
-    let classes = c.num_classes + usize::from(c.null_class().is_some());
-    keys.weight("cls_embedding.embedding_table", &[classes, c.dim]);
-    keys.0
-}
-
-/// LlamaGen's text-conditional transformer. What stands for "no caption" is stored, though never trained.
-pub fn caption_gpt(c: &GptConfig, captions: &Captions) -> Manifest {
-    let mut keys = gpt_blocks(c);
-    keys.add("cls_embedding.uncond_embedding".into(), &[captions.cls_token_num, captions.caption_dim]);
-    keys.weight("cls_embedding.cap_proj.fc1", &[c.dim, captions.caption_dim]);
-    keys.weight("cls_embedding.cap_proj.fc2", &[c.dim, c.dim]);
+    match c.model_type {
+        ModelType::C2i => {
+            let classes = c.num_classes + usize::from(c.null_class().is_some());
+            keys.weight("cls_embedding.embedding_table", &[classes, c.dim]);
+        }
+        ModelType::T2i => {
+            keys.add("cls_embedding.uncond_embedding".into(), &[c.cls_token_num, c.caption_dim]);
+            keys.weight("cls_embedding.cap_proj.fc1", &[c.dim, c.caption_dim]);
+            keys.weight("cls_embedding.cap_proj.fc2", &[c.dim, c.dim]);
+        }
+    }
     keys.0
 }
 

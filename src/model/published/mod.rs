@@ -12,7 +12,7 @@ mod tests;
 
 use std::sync::LazyLock;
 
-pub use architecture::{Architecture, Captions, InceptionVariant};
+pub use architecture::{Architecture, InceptionVariant};
 
 use super::clip::{ClipConfig, TextConfig, VisionConfig};
 use super::mingpt::MinGptConfig;
@@ -58,23 +58,6 @@ impl Published {
     }
 }
 
-/// Shape of a class-conditional LlamaGen over 16x16 pixels a token (`GPT_models` of LlamaGen gpt.py).
-fn gpt(n_layer: usize, n_head: usize, dim: usize, block_size: usize) -> GptConfig {
-    GptConfig {
-        dim,
-        n_layer,
-        n_head,
-        n_kv_head: None,
-        multiple_of: 256,
-        vocab_size: 16384,
-        num_classes: 1000,
-        class_dropout_prob: 0.1,
-        block_size,
-        rope_base: 10_000.0,
-        norm_eps: 1e-5,
-    }
-}
-
 /// Shape of CLIP (open_clip's `model_configs`): embedding, vision (layers, width, head width, patch), text (width, layers).
 fn clip(embed_dim: usize, vision: [usize; 4], text: [usize; 2], quick_gelu: bool) -> Architecture {
     let ([layers, width, head_width, patch_size], [text_width, text_layers]) = (vision, text);
@@ -101,32 +84,32 @@ const MIT: Option<&str> = Some("MIT");
 const APACHE: Option<&str> = Some("Apache-2.0");
 
 fn list() -> Vec<Published> {
-    use Architecture::{CaptionGpt, EfficientNetLite0, Gpt, Inception, Net2Net, TamingVq, Vq};
+    use Architecture::{EfficientNetLite0, Gpt, Inception, Net2Net, TamingVq, Vq};
     let mut list = vec![];
     let mut add = |name, about, repository, file, licence, architecture, hints| {
         list.push(Published { name, about, repository, file, licence, architecture, hints });
     };
     let small = "Writes 256x256 pictures of ImageNet's 1000 classes as 16x16 tokens of vq-16.";
     let large = "Writes 384x384 pictures of ImageNet's 1000 classes as 24x24 tokens of vq-16.";
-    let sizes: [([&str; 2], [Option<&str>; 2], (usize, usize, usize)); 5] = [
-        (["llamagen-b", "llamagen-b-384"], [Some("c2i_B_256.pt"), Some("c2i_B_384.pt")], (12, 12, 768)),
-        (["llamagen-l", "llamagen-l-384"], [Some("c2i_L_256.pt"), Some("c2i_L_384.pt")], (24, 16, 1024)),
-        (["llamagen-xl", "llamagen-xl-384"], [None, Some("c2i_XL_384.pt")], (36, 20, 1280)),
-        (["llamagen-xxl", "llamagen-xxl-384"], [None, Some("c2i_XXL_384.pt")], (48, 24, 1536)),
-        (["llamagen-3b", "llamagen-3b-384"], [None, Some("c2i_3B_384.pt")], (24, 32, 3200)),
+    type Shape = fn(usize) -> GptConfig;
+    let sizes: [([&str; 2], [Option<&str>; 2], Shape); 5] = [
+        (["llamagen-b", "llamagen-b-384"], [Some("c2i_B_256.pt"), Some("c2i_B_384.pt")], GptConfig::b),
+        (["llamagen-l", "llamagen-l-384"], [Some("c2i_L_256.pt"), Some("c2i_L_384.pt")], GptConfig::l),
+        (["llamagen-xl", "llamagen-xl-384"], [None, Some("c2i_XL_384.pt")], GptConfig::xl),
+        (["llamagen-xxl", "llamagen-xxl-384"], [None, Some("c2i_XXL_384.pt")], GptConfig::xxl),
+        (["llamagen-3b", "llamagen-3b-384"], [None, Some("c2i_3B_384.pt")], GptConfig::three_b),
     ];
-    for (names, files, (layers, heads, width)) in sizes {
-        add(names[0], small, LLAMAGEN, files[0], MIT, Gpt(gpt(layers, heads, width, 256)), &["256"][..]);
-        add(names[1], large, LLAMAGEN, files[1], MIT, Gpt(gpt(layers, heads, width, 576)), &["384"][..]);
+    for (names, files, shape) in sizes {
+        add(names[0], small, LLAMAGEN, files[0], MIT, Gpt(shape(256)), &["256"][..]);
+        add(names[1], large, LLAMAGEN, files[1], MIT, Gpt(shape(576)), &["384"][..]);
     }
-    let captions = || Captions { cls_token_num: 120, caption_dim: 2048 };
     add(
         "llamagen-xl-t2i-256",
         "Writes 256x256 pictures of captions (FLAN-T5 XL) as 16x16 tokens of vq-16-t2i.",
         LLAMAGEN,
         Some("t2i_XL_stage1_256.pt"),
         MIT,
-        CaptionGpt(gpt(36, 20, 1280, 256), captions()),
+        Gpt(GptConfig::xl_text(256)),
         &["256"],
     );
     add(
@@ -135,7 +118,7 @@ fn list() -> Vec<Published> {
         LLAMAGEN,
         Some("t2i_XL_stage2_512.pt"),
         MIT,
-        CaptionGpt(gpt(36, 20, 1280, 1024), captions()),
+        Gpt(GptConfig::xl_text(1024)),
         &["512"],
     );
     let vq16 = "LlamaGen's tokenizer, 16x16 pixels a token, trained on ImageNet.";

@@ -1,12 +1,27 @@
 //! The shape of a transformer, and a fresh one of that shape.
 
+use burn::module::Param;
 use burn::nn::{EmbeddingConfig, Initializer, LinearConfig, RmsNormConfig};
 use burn::prelude::*;
+use burn::tensor::Distribution;
 use serde::{Deserialize, Serialize};
 
-use super::{Attention, FeedForward, LabelEmbedder, Transformer, TransformerBlock};
+use super::{
+    Attention, CaptionEmbedder, CaptionMlp, Condition, FeedForward, LabelEmbedder, Transformer, TransformerBlock,
+};
 use crate::model::attention::causal;
 use crate::model::rope::Rope;
+
+/// What pictures are written from; the peers' names.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ModelType {
+    /// Classes.
+    #[default]
+    C2i,
+    /// Captions.
+    T2i,
+}
 
 /// Shape of a [`Transformer`].
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -23,9 +38,18 @@ pub struct GptConfig {
     pub multiple_of: usize,
     /// Size of the codebook.
     pub vocab_size: usize,
-    /// Number of classes, the null class not counted.
+    /// What pictures are written from.
+    #[serde(default)]
+    pub model_type: ModelType,
+    /// Positions in front of the tokens: 1 for a class, or the tokens of a caption.
+    #[serde(default = "one")]
+    pub cls_token_num: usize,
+    /// Features of each token of a caption; 0 for classes.
+    #[serde(default)]
+    pub caption_dim: usize,
+    /// Number of classes or captions, the null class not counted.
     pub num_classes: usize,
-    /// Chance of dropping the class in pretraining. Above 0 the class table has one more row, the null class.
+    /// Chance of dropping the condition in pretraining. Above 0 the class table has one more row, the null class.
     pub class_dropout_prob: f64,
     /// Tokens per picture, a square.
     pub block_size: usize,
@@ -35,7 +59,52 @@ pub struct GptConfig {
     pub norm_eps: f64,
 }
 
+fn one() -> usize {
+    1
+}
+
 impl GptConfig {
+    /// LlamaGen-B, 111 M parameters. `tokens` per picture: 256 for one of 256 pixels, 576 for one of 384.
+    pub fn b(tokens: usize) -> Self {
+        Self { dim: 768, n_layer: 12, n_head: 12, ..Self::published(tokens) }
+    }
+
+    /// LlamaGen-L, 343 M parameters; `tokens` as in [`Self::b`].
+    pub fn l(tokens: usize) -> Self {
+        Self { dim: 1024, n_layer: 24, n_head: 16, ..Self::published(tokens) }
+    }
+
+    /// LlamaGen-XL, 775 M parameters; `tokens` as in [`Self::b`].
+    pub fn xl(tokens: usize) -> Self {
+        Self { dim: 1280, n_layer: 36, n_head: 20, ..Self::published(tokens) }
+    }
+
+    /// LlamaGen-XXL, 1.4 G parameters; `tokens` as in [`Self::b`].
+    pub fn xxl(tokens: usize) -> Self {
+        Self { dim: 1536, n_layer: 48, n_head: 24, ..Self::published(tokens) }
+    }
+
+    /// LlamaGen-3B, 3.1 G parameters; `tokens` as in [`Self::b`].
+    pub fn three_b(tokens: usize) -> Self {
+        Self { dim: 3200, n_layer: 24, n_head: 32, ..Self::published(tokens) }
+    }
+
+    /// LlamaGen-XL for captions of 120 tokens, embedded by FLAN-T5-XL. `tokens`: 256 (stage 1) or 1024 (stage 2).
+    pub fn xl_text(tokens: usize) -> Self {
+        Self {
+            model_type: ModelType::T2i,
+            cls_token_num: 120,
+            caption_dim: 2048,
+            num_classes: 0, // none before there is a table of captions
+            ..Self::xl(tokens)
+        }
+    }
+
+    /// What all published networks share. Source: LlamaGen gpt.py, `ModelArgs`.
+    fn published(tokens: usize) -> Self {
+        Self { multiple_of: 256, vocab_size: 16_384, num_classes: 1000, block_size: tokens, ..Self::tiny() }
+    }
+
     /// The prior that ships: 2.6 M parameters, 8x8 tokens out of 1,024, 16 classes.
     pub fn small() -> Self {
         Self { dim: 192, n_layer: 5, n_head: 6, vocab_size: 1024, block_size: 64, ..Self::tiny() }
@@ -50,6 +119,9 @@ impl GptConfig {
             n_kv_head: None,
             multiple_of: 64,
             vocab_size: 64,
+            model_type: ModelType::C2i,
+            cls_token_num: 1,
+            caption_dim: 0,
             num_classes: 16,
             class_dropout_prob: 0.1,
             block_size: 16,
@@ -58,9 +130,10 @@ impl GptConfig {
         }
     }
 
-    /// Id of the null class, if the network knows one: what guidance pushes away from.
+    /// Id of the null class, if the network is one of classes and knows one. What guidance pushes away from, whatever
+    /// the condition, is told by [`Transformer::null_of`].
     pub fn null_class(&self) -> Option<usize> {
-        (self.class_dropout_prob > 0.0).then_some(self.num_classes)
+        (self.class_dropout_prob > 0.0 && self.model_type == ModelType::C2i).then_some(self.num_classes)
     }
 
     /// Width of the feed-forward layer: two thirds of `4 * dim` (SwiGLU has three matrices instead of two), rounded
@@ -102,16 +175,46 @@ impl GptConfig {
         });
         // Attention divides q·k by √head_dim. Queries and keys both pass the rotation, so each takes half of that.
         let gain = (head_dim as f32).powf(-0.25);
-        let classes = self.num_classes + usize::from(self.null_class().is_some());
+        let positions = self.cls_token_num + self.block_size;
+        let condition = match self.model_type {
+            ModelType::C2i => {
+                let rows = self.num_classes + usize::from(self.null_class().is_some());
+                Condition::Class(LabelEmbedder { embedding_table: embedding(rows) })
+            }
+            ModelType::T2i => {
+                let spread = Distribution::Normal(0.0, (self.caption_dim as f64).powf(-0.5));
+                let nothing = Tensor::random([self.cls_token_num, self.caption_dim], spread, device);
+                Condition::Caption(CaptionEmbedder {
+                    cap_proj: CaptionMlp { fc1: linear(self.caption_dim, dim), fc2: linear(dim, dim) },
+                    uncond_embedding: Param::from_tensor(nothing).set_require_grad(false),
+                    table: None,
+                })
+            }
+        };
         Transformer {
-            cls_embedding: LabelEmbedder { embedding_table: embedding(classes) },
+            cls_embedding: condition,
             tok_embeddings: embedding(self.vocab_size),
             layers: layers.collect(),
             norm: norm(),
             output: LinearConfig::new(dim, self.vocab_size).with_bias(false).with_initializer(head).init(device),
-            rope: Rope::new(self.block_size.isqrt(), head_dim, self.rope_base, 1, gain, device),
-            causal: causal(1 + self.block_size, device),
+            rope: Rope::new(self.block_size.isqrt(), head_dim, self.rope_base, self.cls_token_num, gain, device),
+            causal: causal(positions, device),
+            earlier: Tensor::<2>::ones([positions, positions], device).tril(-1).unsqueeze(),
             config: self.clone(),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_shape_noted_before_there_were_captions_is_one_of_classes() {
+        let mut noted = serde_json::to_value(GptConfig::tiny()).unwrap();
+        for name in ["model_type", "cls_token_num", "caption_dim"] {
+            assert!(noted.as_object_mut().unwrap().remove(name).is_some(), "{name}");
+        }
+        assert_eq!(serde_json::from_value::<GptConfig>(noted).unwrap(), GptConfig::tiny());
     }
 }

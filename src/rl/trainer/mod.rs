@@ -414,7 +414,8 @@ fn throughput(tokens: f64, seconds: [f64; 4]) -> BTreeMap<String, f64> {
 fn autodiff_copy(family: &Family, device: &Device) -> Policy {
     let mut values = Values(vec![]);
     family.prior.visit(&mut values);
-    family.config.gpt.init(&device.clone().autodiff()).map(&mut Fill(values.0.into_iter()))
+    let fresh = family.prior.config().init(&device.clone().autodiff());
+    fresh.map(&mut Fill(values.0.into_iter())).with_captions_of(&family.prior)
 }
 
 /// The values of every parameter, flat. (A record would hold them on the host, and a page cannot wait for that.)
@@ -426,13 +427,14 @@ impl ModuleVisitor for Values {
     }
 }
 
-/// Gives parameters these values, in the same order, and lets them learn.
+/// Gives parameters these values, in the same order; those that learn go on learning.
 struct Fill(std::vec::IntoIter<Tensor<1>>);
 
 impl ModuleMapper for Fill {
     fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
         let (id, tensor, mapper) = param.consume();
-        let value = self.0.next().map(|value| Tensor::from_inner(value.reshape(tensor.dims())).require_grad());
+        let (shape, learns) = (tensor.dims(), tensor.is_require_grad());
+        let value = self.0.next().map(|value| Tensor::from_inner(value.reshape(shape)).set_require_grad(learns));
         Param::from_mapped_value(id, value.unwrap_or(tensor), mapper)
     }
 }

@@ -14,6 +14,7 @@ use crate::config::RunConfig;
 use crate::gpu::read::{read, read_together, rest};
 use crate::model::policy::Policy;
 use crate::platform::rng::Key;
+use crate::rl::checkpointed;
 use crate::rl::entropy::{AdaptiveEntropy, EntropyController, normalized};
 use crate::rl::gradient;
 use crate::rl::grpo::{self, Level, LossConfig, LossInput, LossType, Normaliser};
@@ -33,14 +34,12 @@ impl Trainer {
         for rows in self.chunks(n) {
             let tokens = tokens.clone().narrow(0, rows.start, rows.len());
             let labels = self.labels(&classes[rows.clone()], &dropped[rows.clone()]);
-            let (logp, entropy) =
-                grpo::token_log_probs(teacher_forced(&self.acting, labels, tokens.clone()), tokens.clone());
+            let (logp, entropy) = self.log_probs(&self.acting, labels, tokens.clone()).await;
             old.push(logp);
             entropies.push(entropy);
             // Also without a penalty: how far the policy has drifted is then the more worth seeing.
             let labels = self.labels(&classes[rows.clone()], &vec![false; rows.len()]);
-            let logits = teacher_forced(&self.family.prior, labels, tokens.clone());
-            reference.push(grpo::token_log_probs(logits, tokens).0);
+            reference.push(self.log_probs(&self.family.prior, labels, tokens).await.0);
             rest(&self.device).await;
         }
         let old_logp = Tensor::cat(old, 0);
@@ -82,6 +81,20 @@ impl Trainer {
         Ok(Advance { phase: Phase::OldLogProb, done: (1, 1), outcome: Outcome::None })
     }
 
+    /// Log-probabilities and entropies of `tokens` `[n, t]`, computed as the gradient step will: the first ratio is then
+    /// exactly 1.
+    async fn log_probs(
+        &self,
+        model: &Policy,
+        labels: Tensor<1, Int>,
+        tokens: Tensor<2, Int>,
+    ) -> (Tensor<2>, Tensor<2>) {
+        if self.config.checkpointing {
+            return checkpointed::log_probs(model, labels, tokens).await;
+        }
+        grpo::token_log_probs(teacher_forced(model, labels, tokens.clone()), tokens)
+    }
+
     /// One inner step: a gradient of the whole batch, in micro-batches, and the optimiser. One small readback.
     pub(super) async fn train(&mut self, mut prepared: Prepared) -> Result<Advance, TrainError> {
         let n = prepared.classes.len();
@@ -94,29 +107,41 @@ impl Trainer {
         for rows in self.chunks(n) {
             let slice = |t: &Tensor<2>| t.clone().narrow(0, rows.start, rows.len()).autodiff();
             let vector = |t: &Tensor<1>| t.clone().narrow(0, rows.start, rows.len()).autodiff();
-            let tokens = prepared.tokens.clone().narrow(0, rows.start, rows.len()).autodiff();
-            let labels = self.labels(&prepared.classes[rows.clone()], &dropped[rows.clone()]).autodiff();
-            let (logp, entropy) = grpo::token_log_probs(teacher_forced(&self.learner, labels, tokens.clone()), tokens);
-            let output = grpo::loss(
-                &loss_config,
-                LossInput {
-                    logp,
-                    entropy,
-                    old_logp: slice(&prepared.old_logp),
-                    ref_logp: Some(slice(&prepared.ref_logp)),
-                    mask: None,
-                    instance_advantage: vector(&prepared.instance),
-                    distribution_advantage: prepared.distribution.as_ref().map(vector),
-                    alpha: prepared.alpha,
-                    normaliser: Normaliser::full(n, length),
-                },
-            );
+            let tokens = prepared.tokens.clone().narrow(0, rows.start, rows.len());
+            let labels = self.labels(&prepared.classes[rows.clone()], &dropped[rows.clone()]);
+            let loss = |logp, entropy| {
+                grpo::loss(
+                    &loss_config,
+                    LossInput {
+                        logp,
+                        entropy,
+                        old_logp: slice(&prepared.old_logp),
+                        ref_logp: Some(slice(&prepared.ref_logp)),
+                        mask: None,
+                        instance_advantage: vector(&prepared.instance),
+                        distribution_advantage: prepared.distribution.as_ref().map(vector),
+                        alpha: prepared.alpha,
+                        normaliser: Normaliser::full(n, length),
+                    },
+                )
+            };
+            let output = if self.config.checkpointing {
+                let networks = (&self.learner, &self.acting);
+                checkpointed::backward(networks, labels, tokens, loss, &mut accumulator).await
+            } else {
+                let (labels, tokens) = (labels.autodiff(), tokens.autodiff());
+                let logits = teacher_forced(&self.learner, labels, tokens.clone());
+                let (logp, entropy) = grpo::token_log_probs(logits, tokens);
+                let output = loss(logp, entropy);
+                let grads = GradientsParams::from_grads(output.total.backward(), &self.learner);
+                accumulator.accumulate(&self.learner, grads);
+                output
+            };
             let part = output.stats.inner();
             stats = Some(match stats {
                 Some(sum) => grpo::merge_stats(sum, part),
                 None => part,
             });
-            accumulator.accumulate(&self.learner, GradientsParams::from_grads(output.total.backward(), &self.learner));
             rest(&self.device).await;
         }
         let grads = accumulator.grads();
@@ -196,9 +221,9 @@ impl Trainer {
     }
 
     fn labels(&self, classes: &[usize], dropped: &[bool]) -> Tensor<1, Int> {
-        let null = self.family.config.gpt.null_class();
-        let label = |(&class, &dropped): (&usize, &bool)| null.filter(|_| dropped).unwrap_or(class) as i32;
-        let ids: Vec<i32> = classes.iter().zip(dropped).map(label).collect();
+        let null = |class: usize| self.family.prior.null_of(class).unwrap_or(class);
+        let ids: Vec<i32> =
+            classes.iter().zip(dropped).map(|(&c, &dropped)| if dropped { null(c) } else { c } as i32).collect();
         Tensor::from_data(TensorData::new(ids, [classes.len()]), &self.device)
     }
 
