@@ -8,6 +8,7 @@ mod count;
 pub mod efficientnet;
 pub mod family;
 pub mod features;
+mod gelu;
 pub mod mingpt;
 pub mod permuter;
 pub mod policy;

@@ -3,8 +3,10 @@
 use burn::module::{Initializer, Param};
 use burn::nn::{LayerNorm, LayerNormConfig, Linear, LinearConfig};
 use burn::prelude::*;
-use burn::tensor::activation::{gelu, sigmoid, softmax};
+use burn::tensor::activation::{sigmoid, softmax};
 use burn::tensor::module::linear;
+
+use crate::model::gelu::gelu;
 
 /// What both towers' transformers are made from.
 pub(super) struct TransformerShape {
