@@ -1,8 +1,16 @@
 //! The method as a whole, on the tiny family and the CPU.
 
 use artune::config::RunConfig;
+use artune::metrics::Features;
+use artune::model::family::Family;
+use artune::model::mingpt::MinGptConfig;
+use artune::model::permuter::Permuter;
+use artune::model::policy::PolicyConfig;
 use artune::model::weights;
-use artune::rl::trainer::{Outcome, Trainer};
+use artune::platform::rng::Key;
+use artune::reward::loo_fid::LooFid;
+use artune::reward::moments::Moments;
+use artune::rl::trainer::{Outcome, Trainer, decode_levels};
 use artune::session::studio::Studio;
 use artune::session::{Metrics, Options};
 use burn::module::{Module, ModuleMapper, ModuleVisitor, Param};
@@ -106,6 +114,47 @@ fn a_closed_form_reward_rises_when_it_is_tuned_for() {
     let (first, last, spread) = (mean(&updates[..2]), mean(&updates[10..]), updates[0]["reward_std"]);
     println!("redness {first:.4} -> {last:.4}, spread within a group {spread:.4}");
     assert!(last > first + 0.5 * spread, "redness went from {first:.4} to {last:.4}; spread {spread:.4}");
+}
+
+#[test]
+fn tamings_prior_learns_by_the_same_trainer_and_goes_on_from_its_state() {
+    let device = Device::flex();
+    let mut family = Family::load("tiny", None, &device).expect("procedural weights");
+    let tokens = Tensor::<1, Int>::arange(0..16, &device).reshape([1, 16]);
+    let picture = decode_levels(&family, tokens.clone());
+    family.config.gpt =
+        PolicyConfig::Taming(MinGptConfig { permuter: Permuter::AlternateParsing, ..MinGptConfig::tiny() });
+    let written = family.config.gpt.in_turn(tokens);
+    assert_eq!(decode_levels(&family, written).into_data(), picture.into_data(), "decoded in the order it was written");
+    device.seed(1);
+    family.prior = family.config.gpt.init_random_head(&device);
+    let mut config = RunConfig::default();
+    let settings = [("model", "tiny"), ("prompts", "2"), ("num_generations", "4"), ("quirk_label_dropout", "true")];
+    config.apply(settings).expect("valid");
+    let new = || {
+        let width = family.config.features.features();
+        let mut random = Key::new(1).stream();
+        let features = Features::new(64, width, (0..64 * width).map(|_| f64::from(random.normal())).collect());
+        let moments = Moments::diagonal(&features.expect("whole rows")).expect("enough rows");
+        let loo = LooFid::new(moments.clone(), moments, 0.5).expect("of one width");
+        let names = (0..16).map(|class| format!("class {class}")).collect();
+        Trainer::new(config.clone(), family.clone(), &device, names, loo, 0.9)
+    };
+    let mut trainer = new();
+    let before = policy(&trainer);
+    let metrics = update(&mut trainer);
+    assert!(metrics.values().all(|value| value.is_finite()), "{metrics:?}");
+    assert_eq!((metrics["updates_skipped"], metrics["tokens"]), (0.0, 8.0 * 16.0));
+    assert!((metrics["ratio/first"] - 1.0).abs() < 1e-4, "{}", metrics["ratio/first"]);
+    assert!(policy(&trainer) != before, "the weights stayed");
+
+    let state = pollster::block_on(trainer.state()).expect("a state");
+    let mut again = new();
+    again.restore(state).expect("the same shape");
+    assert!(policy(&again) == policy(&trainer), "what is restored differs");
+    update(&mut trainer);
+    update(&mut again);
+    assert!(policy(&again) == policy(&trainer), "what follows differs");
 }
 
 /// Replaces every number of a network.

@@ -12,6 +12,7 @@ use burn::prelude::*;
 use serde::{Deserialize, Serialize};
 
 use super::attention::{KvCache, LayerCache, attend, causal};
+use super::gelu::gelu;
 use super::permuter::Permuter;
 
 /// Shape of a [`MinGpt`].
@@ -211,7 +212,8 @@ pub struct Block {
     pub attn: CausalSelfAttention,
     /// Norm before the feed-forward layer.
     pub ln2: LayerNorm,
-    /// Thinks about this position. (A tuple, because the keys are `mlp.0` and `mlp.2`.)
+    /// Thinks about this position. (A tuple, because the keys are `mlp.0` and `mlp.2`; what is in between has no
+    /// parameters.)
     pub mlp: (Linear, Gelu, Linear),
 }
 
@@ -230,8 +232,8 @@ impl Block {
     }
 
     fn think(&self, x: Tensor<3>) -> Tensor<3> {
-        let (enter, gelu, leave) = &self.mlp;
-        x.clone() + leave.forward(gelu.forward(enter.forward(self.ln2.forward(x))))
+        let (enter, _, leave) = &self.mlp;
+        x.clone() + leave.forward(gelu(enter.forward(self.ln2.forward(x))))
     }
 }
 

@@ -11,6 +11,7 @@ pub mod efficientnet;
 pub mod family;
 pub mod feature_network;
 pub mod features;
+mod gelu;
 pub mod inception;
 pub mod layers;
 pub mod mingpt;

@@ -135,6 +135,7 @@ impl Rollout {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::mingpt::MinGptConfig;
     use crate::model::policy::PolicyConfig;
     use crate::model::transformer::GptConfig;
 
@@ -146,15 +147,16 @@ mod tests {
     #[test]
     fn a_prefix_that_the_model_wrote_leads_to_the_same_sequence_and_another_does_not() {
         let device = Device::flex();
-        let model = PolicyConfig::LlamaGen(GptConfig::tiny()).init_random_head(&device);
-        for guidance in [1.0, 2.0] {
+        let llamagen = PolicyConfig::LlamaGen(GptConfig::tiny()).init_random_head(&device);
+        let taming = PolicyConfig::Taming(MinGptConfig::tiny()).init_random_head(&device);
+        for (model, guidance) in [(&llamagen, 1.0), (&llamagen, 2.0), (&taming, 1.0)] {
             let sampling = SamplingConfig { guidance, ..SamplingConfig::default() };
-            let begin = || Rollout::new(&model, &[3, 7], vec![Key::new(1), Key::new(2)], sampling, &device);
-            let whole = ids(pollster::block_on(begin().finish(&model)));
+            let begin = || Rollout::new(model, &[3, 7], vec![Key::new(1), Key::new(2)], sampling, &device);
+            let whole = ids(pollster::block_on(begin().finish(model)));
             for length in [0, 1, 5, 16] {
                 let prefix: Vec<Vec<u32>> = whole.iter().map(|tokens| tokens[..length].to_vec()).collect();
                 assert_eq!(
-                    ids(pollster::block_on(begin().with_prefix(&prefix).finish(&model))),
+                    ids(pollster::block_on(begin().with_prefix(&prefix).finish(model))),
                     whole,
                     "{length} given, {guidance}"
                 );
@@ -162,8 +164,8 @@ mod tests {
             // Every other token in the fourth place, with the random numbers of the first sequence.
             let others: Vec<Vec<u32>> =
                 (1..64).map(|step| [&whole[0][..3], &[(whole[0][3] + step) % 64]].concat()).collect();
-            let again = Rollout::new(&model, &[3; 63], vec![Key::new(1); 63], sampling, &device);
-            let changed = ids(pollster::block_on(again.with_prefix(&others).finish(&model)));
+            let again = Rollout::new(model, &[3; 63], vec![Key::new(1); 63], sampling, &device);
+            let changed = ids(pollster::block_on(again.with_prefix(&others).finish(model)));
             assert!(changed.iter().zip(&others).all(|(tokens, prefix)| tokens.starts_with(prefix)));
             let differ = changed.iter().filter(|tokens| tokens[4..] != whole[0][4..]).count();
             assert!(differ > 0, "what follows depends on what was given: {differ} of 63");

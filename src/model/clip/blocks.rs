@@ -3,9 +3,10 @@
 use burn::module::{Initializer, Param};
 use burn::nn::{LayerNorm, LayerNormConfig, Linear, LinearConfig};
 use burn::prelude::*;
-use burn::tensor::activation::{gelu, sigmoid, softmax};
+use burn::tensor::activation::{sigmoid, softmax};
 use burn::tensor::module::linear as product;
 
+use crate::model::gelu::gelu;
 use crate::model::layers::{linear, single};
 
 /// What both towers' transformers are made from.
