@@ -179,7 +179,7 @@ impl Machine<'_> {
             }
             b'R' => {
                 let (args, function) = (self.pop()?, self.pop()?);
-                let result = self.call(function, args);
+                let result = self.call(function, args)?;
                 self.stack.push(result);
             }
             0x81 => {
@@ -196,7 +196,7 @@ impl Machine<'_> {
             }
             b'Q' => {
                 let id = self.pop()?;
-                let storage = Storage::of(id, self.bytes, &self.heap).map_or(OTHER, |storage| {
+                let storage = Storage::of(id, self.bytes, &self.heap)?.map_or(OTHER, |storage| {
                     self.heap.storages.push(storage);
                     Value::Storage(self.heap.storages.len() as u32 - 1)
                 });
@@ -289,14 +289,13 @@ impl Machine<'_> {
         let span = self.skip(len)?;
         let bytes = span.of(self.bytes);
         let fill = if bytes.last().is_some_and(|&last| last >= 0x80) { 0xff } else { 0 };
+        let (low, rest) = bytes.split_at(bytes.len().min(8));
         let mut number = [fill; 8];
-        self.stack.push(match number.get_mut(..bytes.len()) {
-            Some(low) => {
-                low.copy_from_slice(bytes);
-                Value::Int(i64::from_le_bytes(number))
-            }
-            None => Value::Long(span),
-        });
+        number[..low.len()].copy_from_slice(low);
+        let number = i64::from_le_bytes(number);
+        // What follows may only repeat the sign.
+        let fits = rest.iter().all(|&byte| byte == fill) && (rest.is_empty() || (number < 0) == (fill > 0));
+        self.stack.push(if fits { Value::Int(number) } else { Value::Long(span) });
         Ok(())
     }
 
@@ -356,8 +355,8 @@ impl Machine<'_> {
         self.stack.push(global.map_or(Value::Opaque(name), Value::Global));
     }
 
-    fn call(&mut self, function: Value, args: Value) -> Value {
-        match function {
+    fn call(&mut self, function: Value, args: Value) -> Result<Value, Trouble> {
+        Ok(match function {
             Value::Global(Global::OrderedDict) => {
                 let dict = self.heap.new_dict(false);
                 // Python 2 gives all pairs to the constructor.
@@ -366,16 +365,17 @@ impl Machine<'_> {
                 }
                 dict
             }
-            Value::Global(global) => Tensor::of(global, args, &self.heap).map_or(OTHER, |tensor| match tensor {
-                Made::New(tensor) => {
+            Value::Global(global) => match Tensor::of(global, args, &self.heap)? {
+                Some(Made::New(tensor)) => {
                     self.heap.tensors.push(tensor);
                     Value::Tensor(self.heap.tensors.len() as u32 - 1)
                 }
-                Made::Same(tensor) => Value::Tensor(tensor),
-            }),
+                Some(Made::Same(tensor)) => Value::Tensor(tensor),
+                None => OTHER,
+            },
             Value::Opaque(_) => function,
             _ => OTHER,
-        }
+        })
     }
 
     fn pairs(&mut self, dict: Value, pairs: u32) {
