@@ -21,6 +21,7 @@ use super::source::Source;
 use disk as system;
 #[cfg(target_family = "wasm")]
 use memory as system;
+pub use system::Writing;
 
 /// When something happened.
 pub type Time = web_time::SystemTime;
@@ -87,6 +88,15 @@ pub fn source(path: &Path) -> io::Result<impl Source + use<>> {
 /// Whatever the file system refuses; `path` is then untouched. `StorageFull` where a page holds too much already.
 pub fn write_atomic(path: &Path, bytes: &[u8]) -> io::Result<()> {
     system::write_atomic(path, bytes)
+}
+
+/// Begins a file that is too large to lie in memory as a whole: what is written to it takes the place of `path` once
+/// it is finished, as [`write_atomic`] does. Dropped before, it leaves nothing.
+///
+/// # Errors
+/// As [`write_atomic`].
+pub fn create(path: &Path) -> io::Result<Writing> {
+    Writing::create(path)
 }
 
 /// Adds `bytes` at the end of a file, which is made where there is none; its folder must exist.
