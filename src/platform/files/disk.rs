@@ -39,8 +39,12 @@ pub(super) fn source(path: &Path) -> io::Result<impl Source + use<>> {
     Ok(OnDisk(Mutex::new(file), found.len()))
 }
 
-/// A temporary file beside `path`, flushed to the disk, then renamed over it.
 pub(super) fn write_atomic(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    stream_atomic(path, |file| file.write_all(bytes))
+}
+
+/// A temporary file beside `path`, flushed to the disk, then renamed over it.
+pub(super) fn stream_atomic(path: &Path, write: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> io::Result<()> {
     if let Some(parent) = path.parent().filter(|p| !p.as_os_str().is_empty()) {
         create_dir_all(parent)?;
     }
@@ -48,7 +52,7 @@ pub(super) fn write_atomic(path: &Path, bytes: &[u8]) -> io::Result<()> {
     name.push(format!(".{}.tmp", std::process::id()));
     let temporary = path.with_file_name(name);
     let written = File::create(&temporary).and_then(|mut file| {
-        file.write_all(bytes)?;
+        write(&mut file)?;
         file.sync_all()
     });
     if let Err(error) = written.and_then(|()| rename(&temporary, path)) {
@@ -85,6 +89,9 @@ mod tests {
         let path = dir.path().join("deep/er/file");
         write_atomic(&path, b"one").expect("written");
         write_atomic(&path, b"two").expect("written");
+        assert_eq!(read(&path).expect("read"), b"two");
+        let refused = stream_atomic(&path, |file| file.write_all(b"three").and(Err(io::Error::other("no more"))));
+        assert_eq!(refused.expect_err("an error").to_string(), "no more");
         assert_eq!(read(&path).expect("read"), b"two");
         assert_eq!(list(path.parent().expect("a parent")).expect("listed").count(), 1);
     }

@@ -12,7 +12,7 @@ pub mod private;
 #[cfg(any(target_family = "wasm", test))]
 mod tree;
 
-use std::io::{self, BufRead, Seek};
+use std::io::{self, BufRead, Seek, Write};
 use std::path::{Path, PathBuf};
 
 use super::source::Source;
@@ -87,6 +87,14 @@ pub fn source(path: &Path) -> io::Result<impl Source + use<>> {
 /// Whatever the file system refuses; `path` is then untouched. `StorageFull` where a page holds too much already.
 pub fn write_atomic(path: &Path, bytes: &[u8]) -> io::Result<()> {
     system::write_atomic(path, bytes)
+}
+
+/// As [`write_atomic`], for a file that is too large for the memory: `write` gives its bytes one part after the other.
+///
+/// # Errors
+/// As [`write_atomic`]; whatever `write` fails with.
+pub fn stream_atomic(path: &Path, write: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> io::Result<()> {
+    system::stream_atomic(path, write)
 }
 
 /// Adds `bytes` at the end of a file, which is made where there is none; its folder must exist.
