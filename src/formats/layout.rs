@@ -1,5 +1,8 @@
 //! Where the numbers of one tensor lie in a file, and how they are brought into order.
 
+use std::io::{self, Read};
+
+use super::zip::Member;
 use super::{FormatError, Info, MAX_DIMENSIONS, Source, reserve};
 
 /// How much larger than its file a tensor may be that repeats its numbers (a stride of 0, or overlapping rows): a few
@@ -13,12 +16,23 @@ pub(super) struct Layout {
     offset: u64,
     /// From one number to the next along each dimension, in numbers; `None` where they are contiguous.
     strides: Option<Vec<usize>>,
+    /// What the numbers must be unpacked from first.
+    packed: Option<Packed>,
+}
+
+/// Numbers in a compressed member of a zip archive.
+#[derive(Debug)]
+pub(super) struct Packed {
+    /// The member.
+    pub member: Member,
+    /// Bytes of it that come before the numbers.
+    pub skip: usize,
 }
 
 impl Layout {
     /// Numbers that lie one after the other, row by row. The caller has checked that they lie in the file.
     pub(super) fn contiguous(offset: u64) -> Self {
-        Self { offset, strides: None }
+        Self { offset, strides: None, packed: None }
     }
 
     /// A view as PyTorch describes it: of a storage at byte `at` that has `stored` bytes, from number `first` on, with
@@ -62,28 +76,60 @@ impl Layout {
             fits
         });
         let offset = at + first * size;
-        Ok(Self { offset, strides: (!contiguous).then(|| strides.iter().map(|&stride| stride as usize).collect()) })
+        let strides = (!contiguous).then(|| strides.iter().map(|&stride| stride as usize).collect());
+        Ok(Self { offset, strides, packed: None })
+    }
+
+    /// The same of what `packed` holds, where it is.
+    pub(super) fn packed(self, packed: Option<Packed>) -> Self {
+        Self { packed, ..self }
     }
 
     /// Fills `into`, which has the tensor's length, with its numbers, row by row.
     pub(super) fn read(&self, source: &dyn Source, info: &Info, into: &mut [u8]) -> Result<(), FormatError> {
-        let Some(strides) = self.strides.as_deref().filter(|_| !into.is_empty()) else {
-            if !into.is_empty() {
-                source.read_at(self.offset, into)?;
-            }
+        if into.is_empty() {
             return Ok(());
-        };
+        }
+        let Some(strides) = &self.strides else { return self.fetch(source, into) };
         let size = info.dtype.size();
         let reach: usize = info.shape.iter().zip(strides).map(|(&size, &stride)| (size - 1) * stride).sum();
         let mut span = reserve((reach + 1) * size)?;
-        source.read_at(self.offset, &mut span)?;
+        self.fetch(source, &mut span)?;
         gather(&span, size, &info.shape, strides, into);
+        Ok(())
+    }
+
+    /// Fills `into` with what the file holds.
+    fn fetch(&self, source: &dyn Source, into: &mut [u8]) -> Result<(), FormatError> {
+        match &self.packed {
+            Some(packed) => packed
+                .unpack(source, into)
+                .map_err(|why| FormatError::Damaged(format!("a compressed array cannot be unpacked: {why}"))),
+            None => Ok(source.read_at(self.offset, into)?),
+        }
+    }
+}
+
+impl Packed {
+    /// Fills `into` with all that follows the header, and checks it.
+    fn unpack(&self, source: &dyn Source, into: &mut [u8]) -> Result<(), String> {
+        let mut reader = self.member.open(source)?;
+        let mut fill = |into: &mut [u8]| reader.read_exact(into).map_err(|error: io::Error| error.to_string());
+        let mut header = vec![0; self.skip];
+        fill(&mut header)?;
+        fill(into)?;
+        let mut sum = flate2::Crc::new();
+        sum.update(&header);
+        sum.update(into);
+        if sum.sum() != self.member.crc {
+            return Err("its checksum is wrong".into());
+        }
         Ok(())
     }
 }
 
 /// Copies numbers of `size` bytes from `span` in the order of `shape`, with `strides` in numbers.
-pub(super) fn gather(span: &[u8], size: usize, shape: &[usize], strides: &[usize], into: &mut [u8]) {
+fn gather(span: &[u8], size: usize, shape: &[usize], strides: &[usize], into: &mut [u8]) {
     let mut index = vec![0; shape.len()];
     let mut at = 0;
     for number in into.chunks_exact_mut(size) {

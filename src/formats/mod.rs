@@ -5,7 +5,11 @@
 //! reserved for it. Nothing here knows a network or a device: names, shapes and bytes are all there is.
 
 mod layout;
+mod npy;
+mod pickle;
 mod safetensors;
+mod torch;
+mod zip;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -17,7 +21,7 @@ use self::layout::Layout;
 pub use crate::platform::source::Source;
 
 /// Most dimensions that a tensor may have.
-const MAX_DIMENSIONS: usize = 32;
+const MAX_DIMENSIONS: usize = 8;
 
 /// Kinds of numbers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -141,18 +145,9 @@ pub enum FormatError {
     /// It is something else.
     #[error("not a file of tensors: {0}")]
     Unknown(String),
-    /// Its end is missing.
-    #[error(
-        "the file is cut short: {what} should reach to byte {end}, but the file has {len}; copy or download it again"
-    )]
-    Cut {
-        /// What is missing, or a part of it.
-        what: String,
-        /// Where that should end, in bytes.
-        end: u64,
-        /// Length of the file, in bytes.
-        len: u64,
-    },
+    /// A part of it is missing, which the words name.
+    #[error("the file is cut short: {0}; copy or download it again")]
+    Cut(String),
     /// It contradicts itself.
     #[error("damaged file: {0}")]
     Damaged(String),
@@ -170,6 +165,13 @@ pub enum FormatError {
         /// What it holds.
         dtype: Dtype,
     },
+}
+
+impl FormatError {
+    /// For a part that should reach to byte `end` of a file that has `len` bytes only.
+    fn cut(what: &str, end: u64, len: u64) -> Self {
+        Self::Cut(format!("{what} should reach to byte {end}, but the file has {len}"))
+    }
 }
 
 /// A tensor of a file: what it is, and where its bytes lie.
@@ -271,6 +273,16 @@ fn open(source: &dyn Source) -> Result<Directory, FormatError> {
     source.read_at(0, &mut start)?;
     match start.as_slice() {
         [_, _, _, _, _, _, _, _, b'{', ..] => safetensors::open(source),
+        [b'P', b'K', 3, 4, ..] => {
+            let members = zip::members(source)?;
+            match torch::folder(&members)? {
+                Some(folder) => torch::open(source, &members, folder),
+                None => npy::open_all(source, &members),
+            }
+        }
+        [0x80, ..] if torch::is_legacy(&start) => torch::open_legacy(source),
+        [0x80, 2..=5, ..] => Err(FormatError::Unknown("it is a pickle, but none that torch.save wrote".into())),
+        [0x93, b'N', b'U', b'M', b'P', b'Y', ..] => npy::open(source),
         [] => Err(FormatError::Unknown("it is empty".into())),
         _ => Err(FormatError::Unknown(begins(&start))),
     }

@@ -23,7 +23,7 @@ pub(super) fn open(source: &dyn Source) -> Result<Directory, FormatError> {
     }
     let start = 8 + length;
     if start > len {
-        return Err(FormatError::Cut { what: "the header".into(), end: start, len });
+        return Err(FormatError::cut("the header", start, len));
     }
     let mut text = reserve(length as usize)?;
     source.read_at(8, &mut text)?;
@@ -47,7 +47,7 @@ pub(super) fn open(source: &dyn Source) -> Result<Directory, FormatError> {
         }
         let end = start.saturating_add(to);
         if end > len {
-            return Err(FormatError::Cut { what: format!("the tensor {name:?}"), end, len });
+            return Err(FormatError::cut(&format!("the tensor {name:?}"), end, len));
         }
         next = to;
         let layout = Layout::contiguous(start + from);
@@ -143,7 +143,7 @@ mod tests {
         for at in ["[1,3]", "[0,1]", "[2,0]", "[0,3]", "[18446744073709551615,1]"] {
             assert!(matches!(refused(&tensor(at), &[0; 3]), FormatError::Damaged(_)), "{at}");
         }
-        assert!(matches!(refused(&tensor("[0,2]"), &[0]), FormatError::Cut { .. }));
+        assert!(matches!(refused(&tensor("[0,2]"), &[0]), FormatError::Cut(_)));
         let more = refused(&tensor("[0,2]"), &[0; 9]).to_string();
         assert_eq!(more, "damaged file: 7 bytes follow the last tensor");
     }
@@ -161,6 +161,6 @@ mod tests {
         let mut long = file(TWO, &[0; 8]);
         long[..8].copy_from_slice(&u64::MAX.to_le_bytes());
         assert!(matches!(Tensors::open(long), Err(FormatError::Damaged(_))));
-        assert!(matches!(Tensors::open(file(TWO, &[0; 8])[..40].to_vec()), Err(FormatError::Cut { .. })));
+        assert!(matches!(Tensors::open(file(TWO, &[0; 8])[..40].to_vec()), Err(FormatError::Cut(_))));
     }
 }

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::io::{self, ErrorKind};
 
-/// Bytes that can be read from any place: those of an open file, or anything in memory (`Vec<u8>`, `&'static [u8]`,
+/// Bytes that can be read from any place: those of an open file, or anything in memory (`Vec<u8>`,
 /// `Cow<'static, [u8]>`).
 pub trait Source: Send + Sync {
     /// How many bytes there are.
@@ -29,20 +29,10 @@ pub(crate) fn copy(bytes: &[u8], offset: u64, into: &mut [u8]) -> io::Result<()>
     Ok(())
 }
 
-// Each on its own: an implementation for all that is `AsRef<[u8]>` would hide `len` of a `&mut [u8]`.
+// Each on its own: an implementation for all that is `AsRef<[u8]>` would hide the `len` of slices.
 impl Source for Vec<u8> {
     fn len(&self) -> u64 {
         self.as_slice().len() as u64
-    }
-
-    fn read_at(&self, offset: u64, into: &mut [u8]) -> io::Result<()> {
-        copy(self, offset, into)
-    }
-}
-
-impl Source for &'static [u8] {
-    fn len(&self) -> u64 {
-        <[u8]>::len(self) as u64
     }
 
     fn read_at(&self, offset: u64, into: &mut [u8]) -> io::Result<()> {
