@@ -95,7 +95,7 @@ impl fmt::Display for Architecture {
         match self {
             Self::Gpt(c) => {
                 write!(f, "LlamaGen transformer, {} layers {} wide, {} classes", c.n_layer, c.dim, c.num_classes)?;
-                f.write_str(if c.null_class().is_some() { " and none" } else { "" })
+                f.write_str(if c.null_class().is_some() { " and a null class" } else { "" })
             }
             Self::CaptionGpt(c, captions) => {
                 let tokens = captions.cls_token_num;

@@ -102,20 +102,25 @@ fn attention(keys: &mut Keys, name: &str, channels: usize) {
     }
 }
 
-/// The levels of one half of a tokenizer, `widths` in the order in which they are passed, which starts at width `from`;
-/// level `attends` attends, and all but the last change the resolution.
-fn levels(keys: &mut Keys, half: &str, mut from: usize, widths: &[usize], attends: usize, blocks: usize) {
+/// Whether the blocks of a tokenizer's level attend; the finest is level 0, in the encoder and in the decoder.
+fn attends(c: &VqConfig, level: usize) -> bool {
+    level + 1 == c.encoder_ch_mult.len()
+}
+
+/// The levels of one half of a tokenizer as (width, whether it attends), in the order in which they are passed, which
+/// starts at width `from`. All but the last change the resolution.
+fn levels(keys: &mut Keys, half: &str, mut from: usize, levels: &[(usize, bool)], blocks: usize) {
     let resample = if half == "encoder" { "downsample" } else { "upsample" };
-    for (level, &to) in widths.iter().enumerate() {
+    for (level, &(to, attends)) in levels.iter().enumerate() {
         let name = format!("{half}.conv_blocks.{level}");
         for block in 0..blocks {
             residual(keys, &format!("{name}.res.{block}"), from, to);
             from = to;
         }
-        for block in 0..if level == attends { blocks } else { 0 } {
+        for block in 0..if attends { blocks } else { 0 } {
             attention(keys, &format!("{name}.attn.{block}"), to);
         }
-        if level + 1 < widths.len() {
+        if level + 1 < levels.len() {
             keys.layer(&format!("{name}.{resample}.conv"), &[to, to, 3, 3]);
         }
     }
@@ -129,18 +134,21 @@ fn middle(keys: &mut Keys, half: &str, width: usize) {
 
 /// LlamaGen's tokenizer. Its decoder lists the levels coarsest first.
 pub fn vq(c: &VqConfig) -> Manifest {
-    let down: Vec<usize> = c.encoder_ch_mult.iter().map(|m| c.ch * m).collect();
-    let up: Vec<usize> = c.decoder_ch_mult.iter().rev().map(|m| c.ch * m).collect();
-    let (Some(&deep), Some(&top), Some(&fine)) = (down.last(), up.first(), up.last()) else { return vec![] };
+    let level = |(level, mult): (usize, &usize)| (c.ch * mult, attends(c, level));
+    let down: Vec<(usize, bool)> = c.encoder_ch_mult.iter().enumerate().map(level).collect();
+    let up: Vec<(usize, bool)> = c.decoder_ch_mult.iter().enumerate().map(level).rev().collect();
+    let (Some(&(deep, _)), Some(&(top, _)), Some(&(fine, _))) = (down.last(), up.first(), up.last()) else {
+        return vec![];
+    };
     let mut keys = Keys::default();
     keys.layer("encoder.conv_in", &[c.ch, 3, 3, 3]);
-    levels(&mut keys, "encoder", c.ch, &down, down.len() - 1, c.num_res_blocks);
+    levels(&mut keys, "encoder", c.ch, &down, c.num_res_blocks);
     middle(&mut keys, "encoder", deep);
     keys.layer("encoder.norm_out", &[deep]);
     keys.layer("encoder.conv_out", &[c.z_channels, deep, 3, 3]);
     keys.layer("decoder.conv_in", &[top, c.z_channels, 3, 3]);
     middle(&mut keys, "decoder", top);
-    levels(&mut keys, "decoder", top, &up, 0, c.num_res_blocks + 1);
+    levels(&mut keys, "decoder", top, &up, c.num_res_blocks + 1);
     keys.layer("decoder.norm_out", &[fine]);
     keys.layer("decoder.conv_out", &[3, fine, 3, 3]);
     keys.weight("quantize.embedding", &[c.codebook_size, c.codebook_embed_dim]);
