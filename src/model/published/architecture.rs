@@ -55,7 +55,7 @@ impl fmt::Display for Architecture {
                     ModelType::T2i => write!(f, "captions of {} vectors", c.cls_token_num),
                     ModelType::C2i => write!(f, "{} classes", c.num_classes),
                 }?;
-                f.write_str(if c.null_class().is_some() { " and none" } else { "" })
+                f.write_str(if c.null_class().is_some() { " and a null class" } else { "" })
             }
             Self::Vq(c) => write!(f, "LlamaGen tokenizer, {}", tokenizer(c)),
             Self::TamingVq(c) => write!(f, "VQGAN of taming-transformers, {}", tokenizer(c)),

@@ -59,8 +59,10 @@ fn gpt(shapes: &Shapes<'_>) -> Option<Architecture> {
     let rows = shapes.axis("layers.0.attention.wqkv.weight", 0)?;
     let hidden = shapes.axis("layers.0.feed_forward.w1.weight", 0)?;
     let known = published_gpt(dim, n_layer);
-    let n_head = known.map_or((dim / 64).max(1), |c| c.n_head);
-    let kv_heads = (rows / (dim / n_head).max(1)).saturating_sub(n_head) / 2;
+    let (n_head, kv_heads) = match known {
+        Some(c) => (c.n_head, c.n_kv_head.unwrap_or(c.n_head)),
+        None => heads(dim, rows)?,
+    };
     let multiples = [256, 128, 64, 32, 16, 8, 4, 2, 1];
     let config = GptConfig {
         dim,
@@ -82,6 +84,16 @@ fn gpt(shapes: &Shapes<'_>) -> Option<Architecture> {
     let caption_dim = shapes.axis("cls_embedding.cap_proj.fc1.weight", 1)?;
     let (model_type, num_classes) = (ModelType::T2i, 0);
     Some(Architecture::Gpt(GptConfig { model_type, num_classes, cls_token_num, caption_dim, ..config }))
+}
+
+/// Query heads, and key and value heads, of an attention whose product has `rows` rows. Several widths of a head may
+/// fit; the authors' is 64, in all sizes but the largest.
+fn heads(dim: usize, rows: usize) -> Option<(usize, usize)> {
+    [64, 32, 128, 96, 80, 48, 16, 8, 4].into_iter().find_map(|width| {
+        let (heads, rest) = (dim / width, (rows / width).checked_sub(dim / width)?);
+        let whole = dim % width == 0 && rows % width == 0 && rest % 2 == 0;
+        (whole && rest > 0 && heads % (rest / 2) == 0).then_some((heads, rest / 2))
+    })
 }
 
 fn vq(shapes: &Shapes<'_>, taming: bool) -> Option<VqConfig> {

@@ -307,7 +307,7 @@ mod tests {
             text: crate::model::clip::TextConfig { width: 64, heads: 1, ..ClipConfig::tiny().text },
             ..ClipConfig::tiny()
         };
-        let uneven = VqConfig { decoder_ch_mult: vec![1, 2], encoder_ch_mult: vec![2, 1, 3], ..VqConfig::tiny() };
+        let uneven = VqConfig { decoder_ch_mult: vec![1, 2, 4], encoder_ch_mult: vec![2, 1, 3], ..VqConfig::tiny() };
         let taming = VqConfig { codebook_l2_norm: false, ..VqConfig::small() };
         let mingpt = super::super::MinGptConfig { vocab_size: 64, block_size: 16, n_layer: 2, n_head: 2, n_embd: 128 };
         for architecture in [
