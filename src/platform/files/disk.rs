@@ -4,13 +4,39 @@ use std::fs::{File, OpenOptions};
 pub(super) use std::fs::{
     canonicalize, create_dir_all, read, read_to_string, remove_dir, remove_dir_all, remove_file, rename,
 };
-use std::io::{self, BufReader, Write};
+use std::io::{self, BufReader, ErrorKind, Read, Seek, SeekFrom, Write};
 use std::path::Path;
+use std::sync::{Mutex, PoisonError};
 
-use super::{Entry, Metadata};
+use super::{Entry, Metadata, Source};
 
 pub(super) fn open(path: &Path) -> io::Result<BufReader<File>> {
     Ok(BufReader::new(File::open(path)?))
+}
+
+/// An open file and the length it had when it was opened. The lock keeps its place from moving between finding and
+/// reading: not every system reads from a place in one call.
+struct OnDisk(Mutex<File>, u64);
+
+impl Source for OnDisk {
+    fn len(&self) -> u64 {
+        self.1
+    }
+
+    fn read_at(&self, offset: u64, into: &mut [u8]) -> io::Result<()> {
+        let mut file = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        file.seek(SeekFrom::Start(offset))?;
+        file.read_exact(into)
+    }
+}
+
+pub(super) fn source(path: &Path) -> io::Result<impl Source + use<>> {
+    let file = File::open(path)?;
+    let found = file.metadata()?;
+    if found.is_dir() {
+        return Err(ErrorKind::IsADirectory.into());
+    }
+    Ok(OnDisk(Mutex::new(file), found.len()))
 }
 
 /// A temporary file beside `path`, flushed to the disk, then renamed over it.
@@ -61,5 +87,21 @@ mod tests {
         write_atomic(&path, b"two").expect("written");
         assert_eq!(read(&path).expect("read"), b"two");
         assert_eq!(list(path.parent().expect("a parent")).expect("listed").count(), 1);
+    }
+
+    #[test]
+    fn a_file_is_read_from_any_place() {
+        let dir = tempfile::tempdir().expect("a folder");
+        let path = dir.path().join("file");
+        write_atomic(&path, b"abcdef").expect("written");
+        let file = source(&path).expect("opened");
+        let mut two = [0; 2];
+        assert_eq!(file.len(), 6);
+        for (offset, found) in [(4, b"ef"), (0, b"ab")] {
+            file.read_at(offset, &mut two).expect("read");
+            assert_eq!(&two, found);
+        }
+        assert_eq!(file.read_at(5, &mut two).expect_err("too few").kind(), ErrorKind::UnexpectedEof);
+        assert!(source(dir.path()).is_err(), "a folder");
     }
 }

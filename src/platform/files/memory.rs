@@ -37,6 +37,10 @@ pub(super) fn open(path: &Path) -> io::Result<Cursor<Bytes>> {
     Ok(Cursor::new(with(|tree| tree.read(path))?))
 }
 
+pub(super) fn source(path: &Path) -> io::Result<Bytes> {
+    with(|tree| tree.read(path))
+}
+
 pub(super) fn write_atomic(path: &Path, bytes: &[u8]) -> io::Result<()> {
     changing(|tree| tree.write(path, bytes))
 }

@@ -15,6 +15,8 @@ mod tree;
 use std::io::{self, BufRead, Seek};
 use std::path::{Path, PathBuf};
 
+use super::source::Source;
+
 #[cfg(not(target_family = "wasm"))]
 use disk as system;
 #[cfg(target_family = "wasm")]
@@ -67,6 +69,15 @@ pub fn read_to_string(path: &Path) -> io::Result<String> {
 /// As [`read`].
 pub fn open(path: &Path) -> io::Result<impl BufRead + Seek + use<>> {
     system::open(path)
+}
+
+/// Opens a file for reading it from any place, such as a network of some gigabytes. What is written to it later may
+/// be seen or not.
+///
+/// # Errors
+/// As [`read`].
+pub fn source(path: &Path) -> io::Result<impl Source + use<>> {
+    system::source(path)
 }
 
 /// Writes `bytes` to `path` so that a crash at any moment leaves the old file or the new one. Folders on the way are
