@@ -15,7 +15,7 @@ pub struct Gaussian {
     pub mean: Vec<f64>,
     /// `[d, d]`, row-major, divided by `n - 1` (`np.cov`, as pytorch-fid does).
     pub cov: Vec<f64>,
-    /// Samples it was fitted to.
+    /// Samples it was fitted to; 0 where that is not known.
     pub n: usize,
 }
 

@@ -11,10 +11,12 @@ pub mod linalg;
 pub mod prdc;
 pub mod projection;
 pub mod protocol;
+pub mod statistics;
 
 pub use frechet::Gaussian;
 pub use projection::Projection;
 pub use protocol::Protocol;
+pub use statistics::Statistics;
 
 /// Why a measure cannot be taken.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]

@@ -6,7 +6,8 @@
 use serde::{Deserialize, Serialize};
 
 use crate::metrics::linalg::{covariance, mean, to_row_major};
-use crate::metrics::{Features, Gaussian, MetricError};
+use crate::metrics::statistics::Spread;
+use crate::metrics::{Features, Gaussian, MetricError, Statistics};
 
 /// Which second moments are followed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -182,6 +183,17 @@ impl Moments {
 impl From<&Gaussian> for Moments {
     fn from(gaussian: &Gaussian) -> Self {
         Self { mean: gaussian.mean.clone(), cov: Cov::Full(gaussian.cov.clone()) }
+    }
+}
+
+/// As the authors' code has it, divided by `n - 1` still where the file's are.
+impl From<&Statistics> for Moments {
+    fn from(statistics: &Statistics) -> Self {
+        let cov = match &statistics.spread {
+            Spread::Variances(variances) => Cov::Diagonal(variances.clone()),
+            Spread::Covariance(cov) => Cov::Full(cov.clone()),
+        };
+        Self { mean: statistics.mean.clone(), cov }
     }
 }
 
