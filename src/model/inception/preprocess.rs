@@ -80,17 +80,14 @@ fn normalized(x: Tensor<4>) -> Tensor<4> {
 mod tests {
     use super::*;
 
-    const ALL: [Preprocessing; 4] = [
-        Preprocessing::PytorchFid,
-        Preprocessing::TorchFidelity,
-        Preprocessing::Torchvision,
-        Preprocessing::PaperCode,
-    ];
+    const ALL: [Preprocessing; 4] =
+        [Preprocessing::PytorchFid, Preprocessing::TorchFidelity, Preprocessing::Torchvision, Preprocessing::PaperCode];
 
     #[test]
     fn white_and_black_end_where_each_peer_has_them() {
         let device = Device::flex();
-        let ends = [[-1.0, 1.0], [-1.0, 127.0 / 128.0], [-0.485 / 0.229, 0.515 / 0.229], [-0.485 / 0.229, 0.515 / 0.229]];
+        let ends =
+            [[-1.0, 1.0], [-1.0, 127.0 / 128.0], [-0.485 / 0.229, 0.515 / 0.229], [-0.485 / 0.229, 0.515 / 0.229]];
         for (how, ends) in ALL.into_iter().zip(ends) {
             for (level, want) in [0.0, 1.0].into_iter().zip(ends) {
                 let x = how.apply(Tensor::full([1, 3, 20, 30], level, &device));
