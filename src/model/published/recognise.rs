@@ -309,7 +309,7 @@ mod tests {
         };
         let uneven = VqConfig { decoder_ch_mult: vec![1, 2, 4], encoder_ch_mult: vec![2, 1, 3], ..VqConfig::tiny() };
         let taming = VqConfig { codebook_l2_norm: false, ..VqConfig::small() };
-        let mingpt = super::super::MinGptConfig { vocab_size: 64, block_size: 16, n_layer: 2, n_head: 2, n_embd: 128 };
+        let mingpt = super::super::MinGptConfig { n_embd: 128, ..super::super::MinGptConfig::tiny() };
         for architecture in [
             Architecture::Gpt(gpt),
             Architecture::Vq(uneven),
