@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use artune::formats::Tensors;
 use artune::model::clip::ClipConfig;
 use artune::model::published::Architecture;
+use artune::model::transformer::ModelType;
 use artune::model::weights::{self, Loading};
 use artune::platform::files;
 use artune::session::networks::examine;
@@ -34,9 +35,9 @@ fn the_weights_of_every_golden_case_are_recognised_and_fit() {
         let examined = examine(&path, None).unwrap_or_else(|e| panic!("{name}: {e:#}"));
         println!("{examined}");
         assert!(examined.found().fits(), "{examined}");
-        let kind = match examined.found().architecture {
+        let kind = match &examined.found().architecture {
+            Architecture::Gpt(c) if c.model_type == ModelType::T2i => "llamagen_gpt_t2i",
             Architecture::Gpt(_) => "llamagen_gpt_c2i",
-            Architecture::CaptionGpt(..) => "llamagen_gpt_t2i",
             Architecture::Vq(_) => "llamagen_vq",
             Architecture::TamingVq(_) => "taming_vqgan",
             Architecture::Net2Net(..) => "taming_net2net",
