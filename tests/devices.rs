@@ -104,7 +104,7 @@ fn every_network_gives_the_same_on_the_gpu_as_on_the_cpu() {
                 ))),
             ),
             ("features", floats(f.features.features(x.clone()))),
-            ("judge: logits", floats(f.judge.classify(f.judge.features(x)))),
+            ("judge: logits", floats(f.judge.logits(f.judge.features(x)))),
         ]
     };
     for ((what, on_cpu), (_, on_gpu)) in run(&a, &cpu).into_iter().zip(run(&b, &gpu)) {

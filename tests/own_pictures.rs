@@ -47,7 +47,12 @@ fn a_family_for_other_classes_is_trained_and_tuned_and_the_shipped_one_refuses_t
     let settings =
         [("prompts", "2"), ("num_generations", "2"), ("updates", "1"), ("eval_every", "0"), ("sample_every", "0")];
     config.apply(settings).expect("valid settings");
-    let options = Options { config, device: "cpu".into(), data: Some(data.clone()), ..Options::default() };
+    let options = Options {
+        config,
+        device: "cpu".into(),
+        files: GivenFiles { data: Some(data.clone()), ..GivenFiles::default() },
+        ..Options::default()
+    };
     let said = listen(&start(options.clone()), |e| matches!(e, Event::Failed { .. }));
     let Some(Event::Failed { error, .. }) = said.last() else { unreachable!() };
     assert!(error.contains("zebras") && error.contains("smiley face") && error.contains("artune pretrain"), "{error}");
@@ -70,7 +75,8 @@ fn a_family_for_other_classes_is_trained_and_tuned_and_the_shipped_one_refuses_t
         train(&order, &mut |_, _, _| true).unwrap_or_else(|e| panic!("{role}: {e:#}"));
     }
     let out = Some(dir.path().join("run"));
-    let session = start(Options { weights: Some(family), out, ..options });
+    let session =
+        start(Options { files: GivenFiles { weights: Some(family), ..options.files.clone() }, out, ..options });
     session.send(Command::Step(Span::Update));
     let said = listen(&session, |e| matches!(e, Event::Update { .. } | Event::Failed { .. }));
     assert!(matches!(said.last(), Some(Event::Update { update: 1, .. })), "{said:?}");

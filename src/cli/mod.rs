@@ -23,7 +23,7 @@ use clap::{Args, Parser, Subcommand};
 
 use crate::config::RunConfig;
 use crate::platform::files;
-use crate::session::Options;
+use crate::session::{GivenFiles, Options};
 use crate::ui::Staging;
 
 /// Tune autoregressive image models with reinforcement learning, live, on any GPU.
@@ -132,6 +132,16 @@ pub struct RunArgs {
     seed: Option<u64>,
     #[command(flatten)]
     model: ModelArgs,
+    /// What is tuned: `small`, or a published network (`artune import --list`). The same as --set model=NAME.
+    #[arg(long, value_name = "NAME")]
+    policy: Option<String>,
+    /// Its tokenizer, where it is not the policy's own. The same as --set tokenizer=NAME.
+    #[arg(long, value_name = "NAME")]
+    tokenizer: Option<String>,
+    /// Networks that score single pictures, as `clip:NAME,hps:NAME`; one that is left out is not loaded and not paid.
+    /// A name may be left out too: `clip,hps` are the policy's own.
+    #[arg(long, value_name = "LIST")]
+    reward: Option<String>,
     /// Any parameter, as `artune presets --parameters` lists them.
     #[arg(long = "set", value_name = "KEY=VALUE")]
     set: Vec<String>,
@@ -146,16 +156,23 @@ pub struct ModelArgs {
     /// Pictures to use instead of the embedded ones (or the run's own): DIR/CLASS/*.png|jpg|webp.
     #[arg(long, value_name = "DIR")]
     data: Option<PathBuf>,
-    /// Folder whose ROLE.safetensors files stand in for the weights that ship.
+    /// Folder with the files of published networks; or whose ROLE.safetensors files stand in for the weights that ship.
     #[arg(long, value_name = "DIR")]
     weights: Option<PathBuf>,
+    /// Statistics of real pictures for the distribution reward (npz of pytorch-fid, of OpenAI's evaluator or of the
+    /// paper's code), in place of pictures.
+    #[arg(long, value_name = "NPZ")]
+    reference: Option<PathBuf>,
+    /// Captions with their embeddings, for a text-conditional policy.
+    #[arg(long, value_name = "FILE")]
+    captions: Option<PathBuf>,
 }
 
 impl ModelArgs {
     /// The options of a job.
     pub fn options(&self) -> Options {
-        let Self { device, data, weights } = self.clone();
-        Options { device, data, weights, ..Options::default() }
+        let Self { device, data, weights, reference, captions } = self.clone();
+        Options { device, files: GivenFiles { data, weights, reference, captions }, ..Options::default() }
     }
 }
 
@@ -195,6 +212,9 @@ impl RunArgs {
         let mut changes = vec![];
         changes.extend(self.updates.map(|updates| ("updates".to_string(), updates.to_string())));
         changes.extend(self.seed.map(|seed| ("seed".to_string(), seed.to_string())));
+        changes.extend(self.policy.iter().map(|name| ("model".to_string(), name.clone())));
+        changes.extend(self.tokenizer.iter().map(|name| ("tokenizer".to_string(), name.clone())));
+        changes.extend(self.reward.iter().map(|list| rewards(list)).collect::<Result<Vec<_>>>()?.concat());
         for pair in &self.set {
             let (name, value) =
                 pair.split_once('=').ok_or_else(|| anyhow::anyhow!("--set wants KEY=VALUE, got {pair:?}"))?;
@@ -212,6 +232,28 @@ impl RunArgs {
         let config = if resume { RunConfig { seed, ..RunConfig::default() } } else { self.config()? };
         Ok(Options { config, changes: self.changes()?, resume, ..self.model.options() })
     }
+}
+
+/// `clip:NAME,hps:NAME` as settings. What is not named is left out, with its weight.
+///
+/// # Errors
+/// Where a part is neither `clip` nor `hps`.
+fn rewards(list: &str) -> Result<Vec<(String, String)>> {
+    let mut named =
+        [("clip", "clip_network", "clip_weight", None), ("hps", "preference_network", "preference_weight", None)];
+    for part in list.split(',').map(str::trim).filter(|part| !part.is_empty()) {
+        let (kind, network) = part.split_once(':').unwrap_or((part, "own"));
+        let place = named.iter_mut().find(|(name, ..)| *name == kind || (kind == "preference" && *name == "hps"));
+        let Some(place) = place else {
+            anyhow::bail!("--reward knows clip and hps, as in clip:clip-vit-l-14,hps:hpsv2.1, and not {kind:?}")
+        };
+        place.3 = Some(network);
+    }
+    let settings = named.into_iter().flat_map(|(_, network, weight, name)| match name {
+        Some(name) => vec![(network.to_string(), name.to_string())],
+        None => vec![(network.to_string(), "none".to_string()), (weight.to_string(), "0".to_string())],
+    });
+    Ok(settings.collect())
 }
 
 /// A run that is gone on with keeps its own settings: says so where others were asked for.

@@ -143,6 +143,11 @@ impl Pictures {
         emoji::class_names()
     }
 
+    /// No pictures, of these classes: for networks that write pictures nobody has given.
+    pub fn none_of(class_names: Vec<String>, side: usize) -> Self {
+        Self::new(side, class_names, vec![], vec![], vec![])
+    }
+
     /// The pictures of `dir/<class name>/*.{png,jpg,jpeg,webp}`, brought to `side` pixels: photographs exactly as
     /// [`preprocess::adm_center_crop`] does, drawings (with transparent pixels) fitted whole. Classes are sorted by name.
     /// Files that cannot be used are returned beside the pictures, with the reason, and left out.
@@ -230,6 +235,33 @@ impl Pictures {
         let pictures =
             self.pictures.iter().map(|picture| Picture { class: place(picture.class), ..picture.clone() }).collect();
         Ok(Self::new(self.side, names.to_vec(), self.style_names, self.image_names, pictures))
+    }
+
+    /// The same pictures among `classes`, of which they may be only some. Folders may bear a class's name, any of its
+    /// names where commas part several, or, where there is one folder for each, ImageNet's numbers (`n01440764`), whose
+    /// order is that of the classes.
+    ///
+    /// # Errors
+    /// [`DataError::Classes`] where a folder is no class.
+    pub fn among(self, classes: &[String]) -> Result<Self, DataError> {
+        let is_number =
+            |name: &String| name.strip_prefix('n').is_some_and(|n| n.len() == 8 && n.parse::<u32>().is_ok());
+        let numbered = self.class_names.len() == classes.len() && self.class_names.iter().all(is_number);
+        let clean = |name: &str| prompts::clean(name.trim());
+        let place = |own: usize| {
+            let wanted = clean(&self.class_names[own]);
+            let known = |class: &String| clean(class) == wanted || class.split(',').any(|name| clean(name) == wanted);
+            if numbered { Some(own) } else { classes.iter().position(known) }
+        };
+        let places: Vec<Option<usize>> = (0..self.class_names.len()).map(place).collect();
+        let unknown: Vec<String> =
+            places.iter().zip(&self.class_names).filter(|(p, _)| p.is_none()).map(|(_, name)| name.clone()).collect();
+        if !unknown.is_empty() {
+            return Err(DataError::Classes { unknown, missing: vec![] });
+        }
+        let moved = |picture: &Picture| places[picture.class].map(|class| Picture { class, ..picture.clone() });
+        let pictures = self.pictures.iter().filter_map(moved).collect();
+        Ok(Self::new(self.side, classes.to_vec(), self.style_names, self.image_names, pictures))
     }
 
     /// How many pictures there are.

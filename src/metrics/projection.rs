@@ -1,5 +1,7 @@
 //! Features in the plane: their place along the two directions in which a reference set varies most.
 
+use faer::MatRef;
+
 use super::linalg::{covariance, dot, eigen_psd, mean};
 use super::{Features, MetricError};
 
@@ -23,18 +25,40 @@ impl Projection {
     pub fn principal(reference: &Features) -> Result<Self, MetricError> {
         reference.at_least(1, "principal axes")?;
         let mean = mean(reference);
-        let (values, vectors) = eigen_psd(covariance(reference, &mean, 0).as_ref())?;
-        let total: f64 = values.iter().sum();
-        let d = values.len();
-        // The eigenvalues rise: the largest stands last.
-        let axis = |rank: usize| {
-            let Some(column) = d.checked_sub(1 + rank) else { return (vec![0.0; d], 0.0) };
-            let axis: Vec<f64> = (0..d).map(|i| vectors[(i, column)]).collect();
-            let share = if total > 0.0 { values[column] / total } else { 0.0 };
-            (upright(axis), share)
+        let cov = covariance(reference, &mean, 0);
+        Self::of_covariance(mean, cov.as_ref())
+    }
+
+    /// The two principal axes of a covariance `[d, d]` about `mean` `[d]`.
+    ///
+    /// # Errors
+    /// [`MetricError::NoConvergence`].
+    pub fn of_covariance(mean: Vec<f64>, cov: MatRef<'_, f64>) -> Result<Self, MetricError> {
+        let d = mean.len();
+        let total: f64 = (0..d).map(|i| cov[(i, i)]).sum();
+        // Two axes of many do not need the other thousands.
+        let found = if d > MANY { leading(cov) } else { all(cov)? };
+        let axis = |rank: usize| match found.get(rank) {
+            Some((value, axis)) => (upright(axis.clone()), if total > 0.0 { value / total } else { 0.0 }),
+            None => (vec![0.0; d], 0.0),
         };
         let [(first, share), (second, next)] = [axis(0), axis(1)];
         Ok(Self { mean, axes: [first, second], explained: [share, next] })
+    }
+
+    /// The two features of the largest `variances` `[d]`: where nothing is known of how features vary together.
+    pub fn of_variances(mean: Vec<f64>, variances: &[f64]) -> Self {
+        let (d, total) = (mean.len(), variances.iter().sum::<f64>());
+        let mut order: Vec<usize> = (0..d).collect();
+        order.sort_by(|&a, &b| variances[b].total_cmp(&variances[a]));
+        let axis = |rank: usize| {
+            let mut axis = vec![0.0; d];
+            let Some(&feature) = order.get(rank) else { return (axis, 0.0) };
+            axis[feature] = 1.0;
+            (axis, if total > 0.0 { variances[feature] / total } else { 0.0 })
+        };
+        let [(first, share), (second, next)] = [axis(0), axis(1)];
+        Self { mean, axes: [first, second], explained: [share, next] }
     }
 
     /// Place of one feature vector `[d]`; not finite where the vector is not.
@@ -56,6 +80,51 @@ impl Projection {
     }
 }
 
+/// Features above which only the leading axes are computed.
+const MANY: usize = 512;
+
+/// All axes of a covariance with their variances, the largest first.
+fn all(cov: MatRef<'_, f64>) -> Result<Vec<(f64, Vec<f64>)>, MetricError> {
+    let (values, vectors) = eigen_psd(cov)?;
+    // The eigenvalues rise: the largest stands last.
+    Ok((0..values.len()).rev().map(|k| (values[k], (0..values.len()).map(|i| vectors[(i, k)]).collect())).collect())
+}
+
+/// The two leading axes by subspace iteration: each step multiplies four vectors by the covariance and makes them
+/// orthogonal again. Where variances are nearly equal the plane of their axes is not determined, and any does.
+fn leading(cov: MatRef<'_, f64>) -> Vec<(f64, Vec<f64>)> {
+    const VECTORS: usize = 4;
+    const STEPS: usize = 200;
+    let d = cov.nrows();
+    // Any start that no covariance is orthogonal to by design.
+    let mut basis: Vec<Vec<f64>> =
+        (0..VECTORS).map(|k| (0..d).map(|i| ((i * (2 * k + 1)) as f64 * 0.7 + k as f64).sin()).collect()).collect();
+    let mut values = [0.0; VECTORS];
+    for _ in 0..STEPS {
+        let mut next: Vec<Vec<f64>> = vec![];
+        let before = values;
+        for (k, vector) in basis.iter().enumerate() {
+            let mut moved = vec![0.0; d];
+            for (j, x) in vector.iter().enumerate() {
+                moved.iter_mut().zip(cov.col(j).iter()).for_each(|(m, c)| *m += c * x);
+            }
+            for earlier in &next {
+                let shared = dot(&moved, earlier);
+                moved.iter_mut().zip(earlier).for_each(|(m, e)| *m -= shared * e);
+            }
+            let length = dot(&moved, &moved).sqrt();
+            values[k] = length;
+            moved.iter_mut().for_each(|m| *m /= length.max(f64::MIN_POSITIVE));
+            next.push(moved);
+        }
+        basis = next;
+        if (0..2).all(|k| (values[k] - before[k]).abs() <= 1e-12 * values[0]) {
+            break;
+        }
+    }
+    values.into_iter().zip(basis).take(2).collect()
+}
+
 /// An eigenvector is known up to its sign: the one whose largest component is positive.
 fn upright(mut axis: Vec<f64>) -> Vec<f64> {
     let largest = axis.iter().fold(0.0, |largest: f64, x| if x.abs() > largest.abs() { *x } else { largest });
@@ -69,6 +138,27 @@ fn upright(mut axis: Vec<f64>) -> Vec<f64> {
 mod tests {
     use super::*;
     use crate::platform::rng::Key;
+
+    #[test]
+    fn the_leading_axes_alone_are_those_of_all() {
+        let mut random = Key::new(5).stream();
+        let rows: Vec<f64> = (0..60)
+            .flat_map(|_| (0..20).map(|j| f64::from(random.normal()) * 1.3f64.powi(-j)).collect::<Vec<_>>())
+            .collect();
+        let features = Features::new(60, 20, rows).unwrap();
+        let cov = covariance(&features, &mean(&features), 0);
+        for ((a, x), (b, y)) in leading(cov.as_ref()).into_iter().zip(all(cov.as_ref()).unwrap()) {
+            assert!((a - b).abs() < 1e-9 * b, "{a} {b}");
+            assert!((dot(&x, &y).abs() - 1.0).abs() < 1e-6, "{}", dot(&x, &y));
+        }
+    }
+
+    #[test]
+    fn without_a_covariance_the_axes_are_the_features_that_vary_most() {
+        let plane = Projection::of_variances(vec![1.0, 2.0, 3.0], &[1.0, 5.0, 2.0]);
+        assert_eq!(plane.axes, [vec![0.0, 1.0, 0.0], vec![0.0, 0.0, 1.0]]);
+        assert_eq!((plane.explained, plane.place(&[1.0, 3.0, 3.0])), ([0.625, 0.25], [1.0, 0.0]));
+    }
 
     /// Deviations 3 along (0.6, 0.8, 0), 2 along (−0.8, 0.6, 0), 1 along the third axis, mean (5, −1, 2); exact.
     fn crossed(flip: f64) -> Features {

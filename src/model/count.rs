@@ -1,8 +1,7 @@
 //! How many numbers each network of a family has, from its shape alone: for forecasting memory before anything loads.
 
 use super::clip::ClipConfig;
-use super::family::{FamilyConfig, Role};
-use super::feature_network::FeatureShape;
+use super::family::{FamilyConfig, FeatureShape, Role};
 use super::policy::PolicyConfig;
 use super::published::manifest::{self, Manifest};
 
@@ -30,6 +29,7 @@ impl FamilyConfig {
 fn network(shape: &FeatureShape) -> Manifest {
     match shape {
         FeatureShape::Small(config) => manifest::features(config),
+        FeatureShape::Inception(config) => manifest::inception(config.variant),
         FeatureShape::EfficientNet(_) => manifest::efficientnet_lite0(),
     }
 }

@@ -1,60 +1,38 @@
-//! A network that describes pictures: features to compare distributions by, and its guess at their class.
+//! One of the networks whose features distances and distribution rewards are taken of, and what its numbers are called.
 
-use burn::prelude::*;
+use burn::tensor::Tensor;
 
-use super::efficientnet::{EfficientNetLite0, EfficientNetLite0Config};
-use super::features::{FeatureNet, FeatureNetConfig};
+use super::efficientnet::EfficientNetLite0;
+use super::features::FeatureNet;
+use super::inception::Inception;
 
-/// Shape of a [`FeatureNetwork`].
-#[derive(Clone, Debug, PartialEq)]
-pub enum FeatureShape {
-    /// The small classifier of this program.
-    Small(FeatureNetConfig),
-    /// EfficientNet-Lite0.
-    EfficientNet(EfficientNetLite0Config),
-}
-
-impl FeatureShape {
-    /// Length of the feature vector.
-    pub fn features(&self) -> usize {
-        match self {
-            Self::Small(config) => config.features(),
-            Self::EfficientNet(_) => 1280,
-        }
-    }
-
-    /// Channels that the widest map of a picture of `side` pixels would have at full size: for forecasting memory.
-    pub fn widest_map(&self, side: usize) -> u64 {
-        match self {
-            Self::Small(config) => config.channels.first().copied().unwrap_or_default() as u64,
-            // 96 channels at half the side to which pictures are resized.
-            Self::EfficientNet(config) => (24 * config.side * config.side).div_ceil((side * side).max(1)) as u64,
-        }
-    }
-}
-
-/// A network that describes pictures.
+/// A frozen network that turns pictures into vectors.
 #[derive(Clone, Debug)]
 pub enum FeatureNetwork {
-    /// The small classifier of this program.
+    /// Our own, of the shipped world.
     Small(FeatureNet),
+    /// Inception-v3, FID's or torchvision's.
+    Inception(Box<Inception>),
     /// EfficientNet-Lite0.
     EfficientNet(EfficientNetLite0),
 }
 
 impl FeatureNetwork {
-    /// Features `[n, features]` of pictures `[n, 3, h, w]` in [0, 1].
+    /// Features `[n, dim]` of pictures `[n, 3, h, w]` in [0, 1]. Inception takes any number of them at once, the others
+    /// as many as memory holds.
     pub fn features(&self, pictures: Tensor<4>) -> Tensor<2> {
         match self {
             Self::Small(net) => net.features(pictures),
+            Self::Inception(net) => net.features(pictures),
             Self::EfficientNet(net) => net.features(pictures),
         }
     }
 
-    /// Class logits `[n, classes]` of features `[n, features]`.
-    pub fn classify(&self, features: Tensor<2>) -> Tensor<2> {
+    /// Class logits `[n, classes]` of features `[n, dim]`.
+    pub fn logits(&self, features: Tensor<2>) -> Tensor<2> {
         match self {
             Self::Small(net) => net.classify(features),
+            Self::Inception(net) => net.logits(features),
             Self::EfficientNet(net) => net.logits(features),
         }
     }

@@ -99,7 +99,7 @@ pub async fn classify(model: &FeatureNetwork, x: Tensor<4>) -> Result<Vec<usize>
     let mut guesses = Vec::with_capacity(n);
     for start in (0..n).step_by(128) {
         let x = x.clone().narrow(0, start, 128.min(n - start));
-        let logits = model.classify(model.features(x));
+        let logits = model.logits(model.features(x));
         let classes = logits.dims()[1];
         guesses.extend(
             read(logits)

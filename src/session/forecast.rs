@@ -222,7 +222,7 @@ pub fn forecast(config: &RunConfig, shape: &FamilyConfig, watched: bool, keyfram
 /// Three maps of one picture at full size, as wide as the widest network makes them there.
 fn picture_numbers(shape: &FamilyConfig) -> u64 {
     let decoder = shape.vq.ch * shape.vq.decoder_ch_mult.first().copied().unwrap_or(1);
-    (3 * shape.side * shape.side).max(1) as u64 * (decoder as u64).max(shape.features.widest_map(shape.side))
+    3 * ((shape.side * shape.side * decoder) as u64).max(shape.features.widest_map(shape.side))
 }
 
 /// One block of the larger picture tower over one picture.

@@ -8,16 +8,12 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, ensure};
 use half::f16;
-use sha2::{Digest, Sha256};
 
-use crate::formats::{Dtype, Info, Source, Tensors};
+use crate::formats::{Dtype, Info, Tensors};
 use crate::model::published::procedural::{self, Procedural};
 use crate::model::published::recognise::{ARCHITECTURE, NETWORK, Recognised, listing, recognise};
 use crate::model::published::{Architecture, Published};
 use crate::platform::files;
-
-/// Bytes of a file that are read at a time where it is only passed through.
-const CHUNK: u64 = 1 << 20;
 
 /// An open file and the network in it.
 pub struct Examined {
@@ -57,7 +53,7 @@ impl Examined {
         let mut notes = notes(self.found.network, &self.found.architecture)?;
         let title = self.path.file_name().unwrap_or_default().to_string_lossy().into_owned();
         notes.insert("imported_from".into(), title);
-        notes.insert("sha256".into(), hash(&files::source(&self.path)?)?);
+        notes.insert("sha256".into(), files::sha256(&self.path)?);
         if let Some(note) = self.file.notes().get(procedural::NOTE) {
             notes.insert(procedural::NOTE.into(), note.clone());
         }
@@ -158,18 +154,6 @@ fn numbers(key: &str, info: &Info) -> Vec<u8> {
     bytes
 }
 
-/// The SHA-256 of a file, in hex digits.
-fn hash(source: &impl Source) -> io::Result<String> {
-    let mut hash = Sha256::new();
-    let mut part = vec![0; source.len().min(CHUNK) as usize];
-    for start in (0..source.len()).step_by(CHUNK as usize) {
-        let part = &mut part[..(source.len() - start).min(CHUNK) as usize];
-        source.read_at(start, part)?;
-        hash.update(part);
-    }
-    Ok(hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect())
-}
-
 /// Writes `safetensors`, one tensor at a time.
 fn write(
     out: &Path,
@@ -238,7 +222,7 @@ mod tests {
         }
         let notes: &Notes = ours.notes();
         assert_eq!((notes["network"].as_str(), notes["imported_from"].as_str()), ("efficientnet-lite0", "full"));
-        assert_eq!(notes["sha256"], hash(&std::fs::read(&full).unwrap()).unwrap());
+        assert_eq!(notes["sha256"], files::sha256(&full).unwrap());
         assert!(notes.contains_key(procedural::NOTE) && examine(&again, None).expect("a network").found().fits());
     }
 

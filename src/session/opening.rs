@@ -4,8 +4,9 @@ use std::io::{self, BufRead, Read};
 use std::path::{Path, PathBuf};
 
 use super::checkpoint;
-use super::protocol::Options;
+use super::protocol::{GivenFiles, Options};
 use super::record::Record;
+use crate::config::networks::{CLIPS, FEATURES, POLICIES, PREFERENCES, TOKENIZERS};
 use crate::config::{ConfigError, RunConfig};
 use crate::platform::files;
 
@@ -34,6 +35,15 @@ pub enum Opened {
     Metrics(PathBuf),
     /// Pictures in folders by class: a new run begins on them.
     Pictures(PathBuf),
+    /// A published network: a new run begins with it.
+    Network {
+        /// The file.
+        path: PathBuf,
+        /// What was recognised, in words.
+        about: String,
+        /// Settings that put it in its place.
+        settings: Vec<(&'static str, String)>,
+    },
 }
 
 /// Why something cannot be opened.
@@ -73,10 +83,19 @@ pub enum OpenError {
         .0.display(), .0.display()
     )]
     Classes(PathBuf),
+    /// A network that cannot be put in any place.
+    #[error("{}: {why}", path.display())]
+    Network {
+        /// The file.
+        path: PathBuf,
+        /// What it is, and why it does not serve.
+        why: String,
+    },
     /// Nothing that is known.
     #[error(
-        "{} cannot be opened. What can be: a run folder, a checkpoint (.safetensors), settings (.toml), the curves of a \
-         run (metrics.jsonl), or a folder with a folder of pictures for each class", .0.display()
+        "{} cannot be opened. What can be: a run folder, a checkpoint (.safetensors), a published network (.pt, .pth, \
+         .ckpt, .safetensors), settings (.toml), the curves of a run (metrics.jsonl), or a folder with a folder of \
+         pictures for each class", .0.display()
     )]
     Unknown(PathBuf),
 }
@@ -96,8 +115,12 @@ pub fn recognise(path: &Path) -> Result<Opened, OpenError> {
         _ if !about.is_file => Err(OpenError::Unknown(path.into())),
         "safetensors" => match checkpoint::glance(path) {
             Ok(glance) => Ok(Opened::Checkpoint { path: path.into(), update: glance.update }),
-            Err(error) => Err(OpenError::Checkpoint(format!("{error:#}"))),
+            Err(error) => network(path).map_err(|other| match other {
+                OpenError::Network { .. } => other,
+                _ => OpenError::Checkpoint(format!("{error:#}")),
+            }),
         },
+        "pt" | "pth" | "ckpt" | "bin" => network(path),
         "toml" => Ok(Opened::Settings(Box::new(settings(path, about.len)?))),
         "jsonl" => curves(path),
         _ => Err(OpenError::Unknown(path.into())),
@@ -117,25 +140,61 @@ pub fn options(opened: Opened, now: &Options, unused: PathBuf) -> Options {
     match opened {
         Opened::Run(folder) => Options { out: Some(folder), resume: true, ..base },
         Opened::Checkpoint { path, .. } => Options { checkpoint: Some(path), ..base },
-        Opened::Settings(config) => {
-            let (data, weights) = equipment(now);
-            Options { config: *config, data, weights, ..base }
+        Opened::Settings(config) => Options { config: *config, files: equipment(now), ..base },
+        Opened::Pictures(folder) => {
+            // What belonged to the pictures before does not belong to these.
+            let files = GivenFiles { data: Some(folder), weights: equipment(now).weights, ..GivenFiles::default() };
+            Options { files, ..base }
         }
-        Opened::Pictures(folder) => Options { data: Some(folder), weights: equipment(now).1, ..base },
+        Opened::Network { path, settings, .. } => {
+            let weights = path.parent().map(Path::to_path_buf);
+            let files = GivenFiles { weights, ..equipment(now) };
+            let mut config = base.config.clone();
+            for (name, value) in settings {
+                // A name that the table has: what cannot be set shows when the run is opened.
+                let _ = config.set(name, &value);
+            }
+            Options { config, files, ..base }
+        }
         Opened::Metrics(_) => now.clone(),
     }
 }
 
-/// Folders of pictures and weights that a session with the options `now` worked with: its own, or those of the
+/// Files that a session with the options `now` worked with: its own, or those of the
 /// checkpoint with which it began.
-fn equipment(now: &Options) -> (Option<PathBuf>, Option<PathBuf>) {
+fn equipment(now: &Options) -> GivenFiles {
     let written = now.out.as_ref().and_then(|out| checkpoint::newest_file(&Record::checkpoints(out)));
     let origin = [written.as_deref(), now.checkpoint.as_deref()].into_iter().flatten().find_map(|path| {
         // A damaged file says nothing, and the next one is asked.
         checkpoint::glance(path).ok().map(|glance| glance.origin)
     });
-    let origin = origin.unwrap_or_default();
-    (now.data.clone().or(origin.data), now.weights.clone().or(origin.weights))
+    now.files.or(&origin.unwrap_or_default().files)
+}
+
+/// The published network in a file, and the settings that put it in its place.
+fn network(path: &Path) -> Result<Opened, OpenError> {
+    let wrong = |why: String| OpenError::Network { path: path.into(), why };
+    let examined = super::networks::examine(path, None).map_err(|_| OpenError::Unknown(path.into()))?;
+    let found = examined.found();
+    if !found.fits() {
+        return Err(wrong(format!("{found}")));
+    }
+    let Some(network) = found.network else {
+        return Err(wrong(format!("{}: of no published size, so there is no place for it", found.architecture)));
+    };
+    let places = [
+        ("model", POLICIES),
+        ("tokenizer", TOKENIZERS),
+        ("clip_network", CLIPS),
+        ("preference_network", PREFERENCES),
+        ("feature_network", FEATURES),
+    ];
+    let place = places.into_iter().find(|(_, names)| names.contains(&network.name));
+    let Some((setting, _)) = place else {
+        return Err(wrong(format!("this is {}, which no setting names; others of its kind can be used", network.name)));
+    };
+    let settings = vec![(setting, network.name.to_string())];
+    Ok(Opened::Network { path: path.into(), about: format!("{}. {}", network.name, network.about), settings })
 }
 
 fn folder(path: &Path) -> Result<Opened, OpenError> {
@@ -281,7 +340,7 @@ mod tests {
     fn another_session_keeps_the_device_and_nothing_that_belongs_to_the_last_run() {
         let now = Options {
             device: "cpu".into(),
-            data: Some("pictures".into()),
+            files: GivenFiles { data: Some("pictures".into()), ..GivenFiles::default() },
             out: Some("runs/a".into()),
             resume: true,
             changes: vec![("beta".into(), "1".into())],
@@ -291,12 +350,12 @@ mod tests {
         let open = |opened| options(opened, &now, "runs/b".into());
         let run = open(Opened::Run("runs/c".into()));
         assert_eq!((run.out, run.resume, run.changes.len()), (Some("runs/c".into()), true, 0));
-        assert!(run.data.is_none() && run.watched && run.device == "cpu");
+        assert!(run.files == GivenFiles::default() && run.watched && run.device == "cpu");
         let begun = open(Opened::Checkpoint { path: "x.safetensors".into(), update: 3 });
         assert_eq!((begun.out, begun.resume), (Some("runs/b".into()), false));
-        assert_eq!((begun.checkpoint, begun.data), (Some("x.safetensors".into()), None));
+        assert_eq!((begun.checkpoint, begun.files.data), (Some("x.safetensors".into()), None));
         let set = open(Opened::Settings(Box::new(RunConfig { beta: 0.5, ..RunConfig::default() })));
-        assert_eq!((set.config.beta, set.data, set.out), (0.5, Some("pictures".into()), Some("runs/b".into())));
-        assert_eq!(open(Opened::Pictures("own".into())).data, Some("own".into()));
+        assert_eq!((set.config.beta, set.files.data, set.out), (0.5, Some("pictures".into()), Some("runs/b".into())));
+        assert_eq!(open(Opened::Pictures("own".into())).files.data, Some("own".into()));
     }
 }

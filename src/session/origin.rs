@@ -6,16 +6,16 @@ use std::path::PathBuf;
 use anyhow::Result;
 use serde::{Deserialize, Serialize};
 
+use super::protocol::GivenFiles;
 use crate::data::Pictures;
 use crate::model::family::{Family, Source};
 
 /// What a run works with besides its settings.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Origin {
-    /// Folder of pictures; `None` for the embedded ones.
-    pub data: Option<PathBuf>,
-    /// Folder of weights that stand in for those that ship.
-    pub weights: Option<PathBuf>,
+    /// Files of a person's own.
+    #[serde(flatten)]
+    pub files: GivenFiles,
     /// The checkpoint of another run that this one began with.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub checkpoint: Option<PathBuf>,
@@ -26,10 +26,10 @@ pub struct Origin {
 }
 
 impl Origin {
-    /// Of what has been opened from `data` and `weights`.
-    pub fn of(data: Option<PathBuf>, weights: Option<PathBuf>, pictures: &Pictures, family: &Family) -> Self {
+    /// Of what has been opened from `files`.
+    pub fn of(files: GivenFiles, pictures: &Pictures, family: &Family) -> Self {
         let (pictures, networks) = (pictures.fingerprint.clone(), family.sources.clone());
-        Self { data, weights, checkpoint: None, pictures, networks }
+        Self { files, checkpoint: None, pictures, networks }
     }
 
     /// Refuses to go on with other pictures or networks than the run began with.
@@ -40,7 +40,7 @@ impl Origin {
         anyhow::ensure!(
             self.pictures == began.pictures,
             "these are not the pictures that the run began with ({}, fingerprint {}); name them with --data",
-            began.data.as_ref().map_or_else(|| "the embedded ones".into(), |d| d.display().to_string()),
+            began.files.data.as_ref().map_or_else(|| "the embedded ones".into(), |d| d.display().to_string()),
             began.pictures,
         );
         let differs =
@@ -50,7 +50,7 @@ impl Origin {
             changed.is_empty(),
             "not the networks that the run began with: {} changed (they were from {}); name the folder with --weights",
             changed.join(", "),
-            began.weights.as_ref().map_or_else(|| "this program".into(), |w| w.display().to_string()),
+            began.files.weights.as_ref().map_or_else(|| "this program".into(), |w| w.display().to_string()),
         );
         Ok(())
     }
@@ -58,7 +58,9 @@ impl Origin {
     /// The command that repeats a run from its `run.toml`, as a comment for its head.
     pub fn comment(&self) -> String {
         let mut command = "artune tune --config run.toml".to_string();
-        for (flag, folder) in [("--data", &self.data), ("--weights", &self.weights)] {
+        let GivenFiles { data, weights, reference, captions } = &self.files;
+        let given = [("--data", data), ("--weights", weights), ("--reference", reference), ("--captions", captions)];
+        for (flag, folder) in given {
             if let Some(folder) = folder {
                 command += &format!(" {flag} {:?}", folder.display().to_string());
             }

@@ -14,6 +14,35 @@ use super::space::Space;
 use crate::config::RunConfig;
 pub use crate::rl::trainer::Phase;
 
+/// Files of a person's own that a run works with.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct GivenFiles {
+    /// A folder of pictures in place of the embedded emoji set.
+    pub data: Option<PathBuf>,
+    /// A folder with the files of published networks, or whose `<role>.safetensors` files stand in for the weights that
+    /// ship.
+    pub weights: Option<PathBuf>,
+    /// Statistics of real pictures for the distribution reward, in place of pictures.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reference: Option<PathBuf>,
+    /// Captions for a text-conditional network.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub captions: Option<PathBuf>,
+}
+
+impl GivenFiles {
+    /// These, and of `others` those that are not named here.
+    pub fn or(&self, others: &Self) -> Self {
+        let either = |mine: &Option<PathBuf>, other: &Option<PathBuf>| mine.clone().or(other.clone());
+        Self {
+            data: either(&self.data, &others.data),
+            weights: either(&self.weights, &others.weights),
+            reference: either(&self.reference, &others.reference),
+            captions: either(&self.captions, &others.captions),
+        }
+    }
+}
+
 /// What a session starts with.
 #[derive(Clone, Debug)]
 pub struct Options {
@@ -21,10 +50,8 @@ pub struct Options {
     pub config: RunConfig,
     /// `auto`, `cpu`, `gpu`, an adapter's name or its index.
     pub device: String,
-    /// A folder of pictures in place of the embedded emoji set.
-    pub data: Option<PathBuf>,
-    /// A folder whose `<role>.safetensors` files stand in for the weights that ship.
-    pub weights: Option<PathBuf>,
+    /// What it works with besides what ships.
+    pub files: GivenFiles,
     /// Run folder for metrics, samples and checkpoints; nothing is written where it is `None`.
     pub out: Option<PathBuf>,
     /// Go on from the newest valid checkpoint in `out`, with the settings, pictures and networks it was saved with.
@@ -47,8 +74,7 @@ impl Default for Options {
         Self {
             config: RunConfig::default(),
             device: String::new(),
-            data: None,
-            weights: None,
+            files: GivenFiles::default(),
             out: None,
             resume: false,
             checkpoint: None,

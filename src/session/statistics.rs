@@ -15,7 +15,7 @@ use crate::config::RunConfig;
 use crate::data::{AugmentConfig, Groups, Pictures, Split};
 use crate::gpu::read::read;
 use crate::metrics::Features;
-use crate::model::family::{Family, Role};
+use crate::model::family::{Family, Folders, Role};
 use crate::model::weights;
 use crate::platform::assets::{self, Asset};
 use crate::platform::rng::Key;
@@ -141,7 +141,7 @@ fn bootstrap_conditions(family: &Family, config: &RunConfig) -> Option<Condition
 
 /// The default family and its pictures.
 fn what_ships(config: &RunConfig, device: &Device) -> Result<(Family, Pictures)> {
-    let family = Family::load(config, None, device)?;
+    let family = Family::load(config, Folders::default(), device)?;
     let (pictures, _) = open_pictures(None, family.config.side)?;
     let classes = family.classes.clone().unwrap_or_else(|| pictures.class_names.clone());
     Ok((family, pictures.in_order_of(&classes)?))

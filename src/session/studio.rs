@@ -12,14 +12,16 @@ use super::inspect::Inspector;
 use super::origin::Origin;
 use super::protocol::Options;
 use super::record::Record;
+use super::reference::Reference;
 use super::space::Scene;
 use super::statistics;
+use crate::config::networks::is_own;
 use crate::config::{Param, RunConfig};
 use crate::data::grid::rgb_pictures;
 use crate::data::{Pictures, Split};
 use crate::gpu::read::read;
-use crate::metrics::Features;
-use crate::model::family::Family;
+use crate::model::family::{Family, Folders};
+use crate::platform::assets::{self, Asset};
 use crate::platform::rng::Key;
 use crate::reward::loo_fid::LooFid;
 use crate::reward::moments::Moments;
@@ -114,10 +116,21 @@ impl Studio {
         config.validate()?;
         admit(&config, resumed.is_some())?;
         let began = resumed.as_ref().map(|saved| saved.origin.clone()).unwrap_or_default();
-        let (data, weights) =
-            (options.data.clone().or(began.data.clone()), options.weights.clone().or(began.weights.clone()));
-        let family = Family::load(&config, weights.as_deref(), device)?;
-        let (pictures, mut said) = open_pictures(data.as_deref(), family.config.side)?;
+        let files = options.files.or(&began.files);
+        if !is_own(&config.model) || config.feature_network == "efficientnet-lite0" {
+            // A page has not fetched what only these need.
+            assets::fetch(&[Asset::EfficientNet, Asset::ImageNetClasses], |_| ()).await?;
+        }
+        let folders = Folders { weights: files.weights.as_deref(), captions: files.captions.as_deref() };
+        let family = Family::load(&config, folders, device)?;
+        notices.extend(family.notices.iter().cloned());
+        let (pictures, mut said) = match (&files.data, &family.classes) {
+            // Pictures of this program are none of what the published networks write.
+            (None, Some(classes)) if !is_own(&config.model) => {
+                (Pictures::none_of(classes.clone(), family.config.side), vec![])
+            }
+            (data, _) => open_pictures(data.as_deref(), family.config.side)?,
+        };
         notices.append(&mut said);
         // Files that do not name their classes are of the embedded ones.
         let embedded = Pictures::embedded_classes()?;
@@ -127,24 +140,38 @@ impl Studio {
             "the judge knows other classes than the prior: train one for these pictures with `artune pretrain judge \
              --data DIR` into the folder that --weights names"
         );
-        let pictures = pictures.in_order_of(&classes)?;
+        let pictures = match is_own(&config.model) {
+            true => pictures.in_order_of(&classes)?,
+            false => pictures.among(&classes)?,
+        };
         allowed_classes(&config.classes, &pictures.class_names)?;
-        let mut origin = Origin::of(data, weights, &pictures, &family);
+        let mut origin = Origin::of(files, &pictures, &family);
         let from_file = options.checkpoint.is_some() && !(options.resume && options.out.is_some());
         origin.checkpoint = if from_file { options.checkpoint.clone() } else { began.checkpoint };
         if let Some(saved) = &resumed {
             origin.check(&saved.origin)?;
         }
         let split = pictures.split(HELD_OUT);
-        let reference = statistics::reference(&family, &pictures, &split, device).await?;
+        let given = origin.files.reference.as_deref();
+        let reference = Reference::of(&config, &family, (&pictures, &split), given, device).await?;
         // A resumed run brings its own moments and entropy.
-        let (bootstrap, entropy) = match &resumed {
-            Some(_) => (reference.clone(), f64::NAN),
-            None => statistics::bootstrap(&family, &config, device).await?,
+        let samples = match (&resumed, &reference) {
+            (Some(_), Some(_)) => None,
+            _ => Some(statistics::bootstrap(&family, &config, device).await?),
         };
-        let full = config.loo_fid_form == "full";
-        let mut loo = LooFid::new(moments(&reference, full)?, moments(&bootstrap, full)?, config.ema_beta)?;
-        let mut scene = Scene::new(&reference, resumed.is_none().then_some(&bootstrap))?;
+        let reference = match (reference, &samples) {
+            (Some(reference), _) => reference,
+            (None, Some((samples, _))) => Reference::of_samples(&config, samples)?,
+            (None, None) => anyhow::bail!("there is nothing to compare samples with"),
+        };
+        let (start, entropy) = samples.map_or((None, f64::NAN), |(samples, entropy)| (Some(samples), entropy));
+        let form = reference.moments.form();
+        let bootstrap = match &start {
+            Some(samples) => Moments::of(samples, form)?,
+            None => reference.moments.clone(),
+        };
+        let mut loo = LooFid::new(reference.moments.clone(), bootstrap, config.ema_beta)?;
+        let mut scene = Scene::new(&reference, start.as_ref().filter(|_| resumed.is_none()))?;
         if config.quirk_ema_half_mass {
             loo = loo.with_half_mass();
             scene = scene.with_half_mass(config.ema_beta);
@@ -229,8 +256,4 @@ fn change(config: &mut RunConfig, changes: &[(String, String)]) -> Result<Vec<(S
         );
     }
     Ok(moved.cloned().collect())
-}
-
-fn moments(features: &Features, full: bool) -> Result<Moments> {
-    Ok(if full { Moments::full(features)? } else { Moments::diagonal(features)? })
 }

@@ -149,8 +149,10 @@ impl Menu {
         if entry(ui, free, text::OPEN_FOLDER, text::OPEN_FOLDER_HELP, text::ASKING) {
             self.ask(&ctx, &Ask::Folder, opened);
         }
-        if entry(ui, free, text::OPEN_FILE, text::OPEN_FILE_HELP, text::ASKING) {
-            self.ask(&ctx, &Ask::File, opened);
+        for (name, help) in [(text::OPEN_FILE, text::OPEN_FILE_HELP), (text::LOAD_MODEL, text::LOAD_MODEL_HELP)] {
+            if entry(ui, free, name, help, text::ASKING) {
+                self.ask(&ctx, &Ask::File, opened);
+            }
         }
         if entry(ui, free, text::COMPARE, text::COMPARE_HELP, text::ASKING) {
             self.ask_compare(&ctx);

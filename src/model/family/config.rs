@@ -1,12 +1,15 @@
 //! Shapes of the networks that belong together, known from the settings before anything loads.
 
+use super::cast::{Cast, Part};
 use crate::config::RunConfig;
 use crate::data::prompts::PromptForm;
 use crate::model::clip::ClipConfig;
-use crate::model::feature_network::FeatureShape;
+use crate::model::efficientnet::{self, EfficientNetLite0Config};
 use crate::model::features::FeatureNetConfig;
+use crate::model::inception::{self, InceptionConfig, Variant};
 use crate::model::policy::PolicyConfig;
-use crate::model::transformer::GptConfig;
+use crate::model::published::{Architecture, Published};
+use crate::model::transformer::{GptConfig, ModelType};
 use crate::model::vq::VqConfig;
 
 /// Shapes of a family of this program's own, which `artune pretrain` trains.
@@ -88,12 +91,99 @@ pub struct FamilyConfig {
 
 impl FamilyConfig {
     /// The shapes of the networks that `config` names, as far as they are known before any file is read: a file of
-    /// weights may know another number of classes.
+    /// weights may know another number of classes, a file of captions their number.
     pub fn of(config: &RunConfig) -> Self {
-        match config.model.as_str() {
-            "tiny" => OwnConfig::tiny().into(),
-            _ => OwnConfig::small().into(),
+        let cast = Cast::of(config);
+        let mut shapes = match cast.policy {
+            None if config.model == "tiny" => OwnConfig::tiny().into(),
+            None => OwnConfig::small().into(),
+            Some(policy) => Self::published(policy, cast.tokenizer),
+        };
+        for (shape, part) in [(&mut shapes.clip, cast.clip), (&mut shapes.preference, cast.preference)] {
+            match part {
+                Part::Own => {}
+                Part::None => *shape = None,
+                Part::Published(network) => *shape = network.clip().cloned(),
+            }
         }
+        if let Some(features) = cast.features {
+            shapes.features = FeatureShape::of(features);
+        }
+        shapes
+    }
+
+    /// As [`Self::of`], for a run with these captions in place of classes.
+    pub fn with_captions(mut self, captions: usize) -> Self {
+        if let PolicyConfig::LlamaGen(gpt) = &mut self.gpt {
+            gpt.num_classes = captions;
+        }
+        self
+    }
+
+    fn published(policy: &Published, tokenizer: Option<&Published>) -> Self {
+        let (gpt, inside) = match &policy.architecture {
+            Architecture::Net2Net(gpt, vq) => (PolicyConfig::Taming(gpt.clone()), Some(vq)),
+            Architecture::Gpt(gpt) => (PolicyConfig::LlamaGen(gpt.clone()), None),
+            other => unreachable!("{} writes no tokens: {other}", policy.name), // the table of policies is tested
+        };
+        let vq = tokenizer.and_then(Published::vq).or(inside).cloned().unwrap_or_else(VqConfig::vq16);
+        let grid = gpt.block_size().isqrt();
+        let of_captions = matches!(&gpt, PolicyConfig::LlamaGen(gpt) if gpt.model_type == ModelType::T2i);
+        Self {
+            name: policy.name.into(),
+            side: grid * vq.downsample(),
+            grid,
+            vq,
+            gpt,
+            clip: None,
+            preference: None,
+            features: FeatureShape::Inception(InceptionConfig::paper_code()),
+            // ImageNet's classes, from a network that nothing is ever rewarded by, at the size it was trained for.
+            judge: FeatureShape::EfficientNet(EfficientNetLite0Config { side: 224 }),
+            prompt: if of_captions { PromptForm::Verbatim } else { PromptForm::Photo },
+        }
+    }
+}
+
+/// Shape of a [`FeatureNetwork`](crate::model::feature_network::FeatureNetwork).
+#[derive(Clone, Debug, PartialEq)]
+pub enum FeatureShape {
+    /// The small classifier of this program.
+    Small(FeatureNetConfig),
+    /// Inception-v3.
+    Inception(InceptionConfig),
+    /// EfficientNet-Lite0.
+    EfficientNet(EfficientNetLite0Config),
+}
+
+impl FeatureShape {
+    /// Of a published network, with pictures entering it as its own users have them.
+    pub(super) fn of(network: &Published) -> Self {
+        match network.architecture {
+            Architecture::Inception(Variant::Fid) => Self::Inception(InceptionConfig::pytorch_fid()),
+            Architecture::Inception(Variant::ImageNet) => Self::Inception(InceptionConfig::paper_code()),
+            _ => Self::EfficientNet(EfficientNetLite0Config { side: 224 }),
+        }
+    }
+
+    /// Length of the feature vector.
+    pub fn features(&self) -> usize {
+        match self {
+            Self::Small(config) => config.features(),
+            Self::Inception(_) => inception::FEATURES,
+            Self::EfficientNet(_) => efficientnet::HEAD,
+        }
+    }
+
+    /// Numbers in the widest map of one picture of `side` pixels: for forecasting memory.
+    pub fn widest_map(&self, side: usize) -> u64 {
+        let numbers = match self {
+            Self::Small(config) => config.channels.first().copied().unwrap_or_default() * side * side,
+            Self::Inception(_) => 64 * 147 * 147,
+            // 96 channels at half the side to which pictures are resized.
+            Self::EfficientNet(config) => 24 * config.side * config.side,
+        };
+        numbers as u64
     }
 }
 

@@ -1,7 +1,9 @@
 //! A family of networks that belong together: tokenizer, prior, rewards and judges over the same pictures.
 
+mod cast;
 mod config;
 mod files;
+mod published;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -10,13 +12,16 @@ use std::path::Path;
 use burn::prelude::*;
 use thiserror::Error;
 
-pub use config::{FamilyConfig, OwnConfig};
+pub use config::{FamilyConfig, FeatureShape, OwnConfig};
 pub use files::Source;
 
+use super::captions::CaptionsError;
 use super::clip::Tower;
 use super::feature_network::FeatureNetwork;
 use super::policy::Policy;
+use super::published::Published;
 use super::resample::Resample;
+use super::transformer::CaptionError;
 use super::vq::VqModel;
 use super::weights::WeightsError;
 use crate::config::RunConfig;
@@ -101,6 +106,59 @@ pub enum FamilyError {
         /// The roles there are.
         roles: String,
     },
+    /// A published network has no file.
+    #[error(
+        "{network} is needed and {folder}. {about} Its authors publish it at {from} ({file}); put the file into the folder \
+         that --weights names, or rehearse with `artune stand-in {network} --out FOLDER/{network}.safetensors`"
+    )]
+    NotFound {
+        /// Its name.
+        network: &'static str,
+        /// What it is.
+        about: &'static str,
+        /// Where it is published.
+        from: &'static str,
+        /// As what.
+        file: &'static str,
+        /// Where it was looked for.
+        folder: String,
+    },
+    /// A published network's file does not fit it.
+    #[error("{network} does not load from {from}: {source} (`artune import {from}` says what the file holds)")]
+    Published {
+        /// Its name.
+        network: &'static str,
+        /// The file.
+        from: String,
+        /// Why.
+        source: Box<WeightsError>,
+    },
+    /// A policy and a tokenizer do not belong together.
+    #[error(
+        "{policy} does not write the tokens of {tokenizer}: leave the tokenizer at `own`, or name one of as many codes"
+    )]
+    Unfit {
+        /// The policy.
+        policy: String,
+        /// The tokenizer.
+        tokenizer: String,
+    },
+    /// A text-conditional policy without text.
+    #[error(
+        "this policy writes pictures of captions: name a file of them with --captions (docs/published.md says how)"
+    )]
+    NoCaptions,
+    /// Captions cannot be read.
+    #[error("{path}: {source}")]
+    Captions {
+        /// The file.
+        path: String,
+        /// Why.
+        source: CaptionsError,
+    },
+    /// Captions do not fit the network.
+    #[error(transparent)]
+    Caption(CaptionError),
     /// The weights do not fit.
     #[error("the {role}'s weights ({from}) do not load: {source}")]
     Weights {
@@ -113,6 +171,18 @@ pub enum FamilyError {
     },
 }
 
+/// Where each network's weights are from, by the name of its role.
+pub type Sources = BTreeMap<String, Source>;
+
+/// What a family's files are looked for in.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Folders<'a> {
+    /// Folder of weights.
+    pub weights: Option<&'a Path>,
+    /// File of captions, for a text-conditional policy.
+    pub captions: Option<&'a Path>,
+}
+
 /// The networks of one family on one device. Frozen: tuning works on a copy of the prior.
 #[derive(Clone, Debug)]
 pub struct Family {
@@ -123,7 +193,9 @@ pub struct Family {
     /// The same of the judge.
     pub judge_classes: Option<Vec<String>>,
     /// Where each network's weights are from.
-    pub sources: BTreeMap<String, Source>,
+    pub sources: Sources,
+    /// What a person should know about them.
+    pub notices: Vec<String>,
     /// Picture ↔ tokens.
     pub tokenizer: VqModel,
     /// The pretrained prior: where tuning starts, and the reference it is held to.
@@ -142,15 +214,18 @@ pub struct Family {
 const SPOILT: &str = "towers tuned on real pictures against spoilt ones";
 
 impl Family {
-    /// The networks that `config` names, on `device`. A file `<role>.safetensors` in `folder` stands in for what ships.
+    /// The networks that `config` names, on `device`. Published ones come from files; a file `<role>.safetensors` in the
+    /// folder of weights stands in for what ships.
     ///
     /// # Errors
     /// Where weights are missing or do not fit.
-    pub fn load(config: &RunConfig, folder: Option<&Path>, device: &Device) -> Result<Self, FamilyError> {
-        match config.model.as_str() {
-            "tiny" => Self::procedural(OwnConfig::tiny(), device),
-            _ => Self::small(folder, device),
-        }
+    pub fn load(config: &RunConfig, folders: Folders<'_>, device: &Device) -> Result<Self, FamilyError> {
+        let own = match (config.model.as_str(), Published::named(&config.model)) {
+            (_, Some(policy)) => return Self::published(config, policy, folders, device),
+            ("tiny", _) => Self::procedural(OwnConfig::tiny(), device)?,
+            _ => Self::small(folders.weights, device)?,
+        };
+        own.with_published(config, folders, device)
     }
 
     fn small(folder: Option<&Path>, device: &Device) -> Result<Self, FamilyError> {
@@ -172,6 +247,7 @@ impl Family {
             features: FeatureNetwork::Small(file(Role::Features).fill(own.features.init(device))?),
             judge: FeatureNetwork::Small(file(Role::Judge).fill(own.features.init(device))?),
             sources: files.values().map(|file| (file.role.to_string(), file.source())).collect(),
+            notices: vec![],
             classes,
             judge_classes,
             config: own.into(),
@@ -208,7 +284,8 @@ impl Family {
             judge: network(Role::Judge)?,
             classes: None,
             judge_classes: None,
-            sources: BTreeMap::new(),
+            sources: Sources::new(),
+            notices: vec![],
             config: own.into(),
         })
     }

@@ -50,6 +50,19 @@ impl Published {
         Self::all().iter().find(|network| network.name == name)
     }
 
+    /// Its shape where it is a pair of CLIP's towers.
+    pub fn clip(&self) -> Option<&ClipConfig> {
+        if let Architecture::Clip(config) = &self.architecture { Some(config) } else { None }
+    }
+
+    /// Its shape where it turns pictures into tokens and back.
+    pub fn vq(&self) -> Option<&VqConfig> {
+        match &self.architecture {
+            Architecture::Vq(config) | Architecture::TamingVq(config) => Some(config),
+            _ => None,
+        }
+    }
+
     /// How many of its words the name of a file has; none where it lacks one.
     fn hinted(&self, file: &str) -> usize {
         let file = file.to_lowercase();

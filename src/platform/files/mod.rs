@@ -15,6 +15,8 @@ mod tree;
 use std::io::{self, BufRead, Seek, Write};
 use std::path::{Path, PathBuf};
 
+use sha2::{Digest, Sha256};
+
 use super::source::Source;
 
 #[cfg(not(target_family = "wasm"))]
@@ -95,6 +97,22 @@ pub fn write_atomic(path: &Path, bytes: &[u8]) -> io::Result<()> {
 /// As [`write_atomic`]; whatever `write` fails with.
 pub fn stream_atomic(path: &Path, write: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> io::Result<()> {
     system::stream_atomic(path, write)
+}
+
+/// The SHA-256 of a file, in hex digits; read in parts.
+///
+/// # Errors
+/// Where the file cannot be read.
+pub fn sha256(path: &Path) -> io::Result<String> {
+    const PART: u64 = 1 << 20;
+    let source = source(path)?;
+    let (mut sha, mut part) = (Sha256::new(), vec![0; source.len().min(PART) as usize]);
+    for start in (0..source.len()).step_by(PART as usize) {
+        let part = &mut part[..(source.len() - start).min(PART) as usize];
+        source.read_at(start, part)?;
+        sha.update(part);
+    }
+    Ok(sha.finalize().iter().map(|byte| format!("{byte:02x}")).collect())
 }
 
 /// Adds `bytes` at the end of a file, which is made where there is none; its folder must exist.

@@ -15,6 +15,7 @@ use std::collections::BTreeMap;
 
 use burn::module::{ModuleMapper, ModuleVisitor, Param};
 use burn::prelude::*;
+use burn::tensor::FloatDType;
 use thiserror::Error;
 
 pub use decoded::Decoded;
@@ -423,7 +424,8 @@ struct Values(Vec<Tensor<1>>);
 
 impl ModuleVisitor for Values {
     fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
-        self.0.push(param.val().flatten(0, D - 1));
+        // Where a frozen copy is kept in half precision, the one that learns begins with the same numbers.
+        self.0.push(param.val().cast(FloatDType::F32).flatten(0, D - 1));
     }
 }
 

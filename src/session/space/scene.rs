@@ -2,8 +2,11 @@
 
 use super::{Ellipse, Place, Space};
 use crate::config::RunConfig;
+use crate::metrics::linalg::view;
 use crate::metrics::{Features, MetricError, Projection};
+use crate::reward::moments::{Cov, Moments};
 use crate::rl::trainer::Rollouts;
+use crate::session::reference::Reference;
 
 /// Real pictures that are shown.
 const SHOWN: usize = 600;
@@ -22,20 +25,31 @@ pub struct Scene {
 }
 
 impl Scene {
-    /// The plane of `reference`'s two principal axes; `start`: features of the untouched model's samples, with which
-    /// the average begins as the reward's does. Without them it begins with the first batch.
+    /// The plane in which the reference varies most; `start`: features of the untouched model's samples, with which the
+    /// average begins as the reward's does. Without them it begins with the first batch.
     ///
     /// # Errors
-    /// [`MetricError::TooFew`] without reference features, [`MetricError::Size`] where `start` has others,
-    /// [`MetricError::NoConvergence`].
-    pub fn new(reference: &Features, start: Option<&Features>) -> Result<Self, MetricError> {
-        let projection = Projection::principal(reference)?;
-        let places = projection.project(reference)?;
-        let every = places.len().div_ceil(SHOWN);
+    /// [`MetricError::Size`] where `start` has other features, [`MetricError::NoConvergence`].
+    pub fn new(reference: &Reference, start: Option<&Features>) -> Result<Self, MetricError> {
+        let Moments { mean, cov } = &reference.moments;
+        let (projection, places) = match (&reference.features, cov) {
+            (Some(features), _) => {
+                let projection = Projection::principal(features)?;
+                let places = projection.project(features)?;
+                (projection, places)
+            }
+            (None, Cov::Full(cov)) => {
+                (Projection::of_covariance(mean.clone(), view(cov, mean.len(), mean.len()))?, vec![])
+            }
+            (None, Cov::Diagonal(variances)) => (Projection::of_variances(mean.clone(), variances), vec![]),
+        };
+        let variance = |axis: usize| projection.explained[axis] * reference.moments.trace();
+        let gaussian = Ellipse { mean: [0.0; 2], cov: [variance(0), 0.0, variance(1)] };
+        let every = places.len().div_ceil(SHOWN).max(1);
         let start = start.map(|features| projection.project(features)).transpose()?;
         Ok(Self {
             reference: places.iter().step_by(every).map(|at| at.map(|x| x as f32)).collect(),
-            reference_gaussian: Ellipse::of(&places).unwrap_or_default(),
+            reference_gaussian: Ellipse::of(&places).unwrap_or(gaussian),
             average: start.and_then(|places| Ellipse::of(&places)),
             next: None,
             projection,
@@ -105,6 +119,25 @@ mod tests {
         Features::new(n, 5, (0..n * 5).map(|k| f64::from(stream.normal()) / (1 + k % 5) as f64).collect()).unwrap()
     }
 
+    fn reference(n: usize) -> Reference {
+        let features = features(n, 1);
+        Reference { moments: Moments::diagonal(&features).unwrap(), features: Some(features), about: String::new() }
+    }
+
+    #[test]
+    fn statistics_alone_make_a_plane_with_an_ellipse_and_no_points() {
+        let known = reference(700);
+        let full = Moments::full(known.features.as_ref().unwrap()).unwrap();
+        let of = |moments| Reference { moments, features: None, about: String::new() };
+        let mut scenes = [of(full), of(known.moments.clone())].map(|r| Scene::new(&r, None).unwrap());
+        let spaces = scenes.each_mut().map(|scene| scene.space_of(&rollouts(3), &RunConfig::default()).unwrap());
+        let want = Scene::new(&known, None).unwrap().reference_gaussian.cov;
+        assert!(spaces.iter().all(|space| space.reference.is_empty()));
+        let near = |cov: [f64; 3]| cov.iter().zip(want).all(|(a, b)| (a - b).abs() < 1e-6 * want[0]);
+        assert!(near(spaces[0].reference_gaussian.cov), "{:?}, not {want:?}", spaces[0].reference_gaussian.cov);
+        assert!(spaces[1].reference_gaussian.cov[0] > 0.0);
+    }
+
     fn rollouts(seed: u64) -> Rollouts {
         let features: Vec<Vec<f64>> = features(6, seed).rows().map(<[_]>::to_vec).collect();
         Rollouts { update: 1, loo_fid: vec![0.1; 6], distance: Some(2.0), features, ..Rollouts::default() }
@@ -112,7 +145,7 @@ mod tests {
 
     #[test]
     fn the_average_moves_with_completed_updates_only() {
-        let mut scene = Scene::new(&features(700, 1), Some(&features(40, 2))).unwrap();
+        let mut scene = Scene::new(&reference(700), Some(&features(40, 2))).unwrap();
         let config = RunConfig::default();
         let first = scene.space_of(&rollouts(3), &config).unwrap();
         assert!(first.before.is_some() && first.reference.len() <= SHOWN && first.features == 5);
@@ -124,7 +157,7 @@ mod tests {
 
     #[test]
     fn a_resumed_run_begins_with_its_first_batch() {
-        let mut scene = Scene::new(&features(700, 1), None).unwrap();
+        let mut scene = Scene::new(&reference(700), None).unwrap();
         let first = scene.space_of(&rollouts(3), &RunConfig::default()).unwrap();
         assert_eq!(first.before, None);
         scene.commit();
@@ -133,7 +166,7 @@ mod tests {
 
     #[test]
     fn broken_pictures_have_no_place_and_unscored_ones_no_space() {
-        let mut scene = Scene::new(&features(20, 1), None).unwrap();
+        let mut scene = Scene::new(&reference(20), None).unwrap();
         let mut batch = rollouts(3);
         batch.features[1][0] = f64::NAN;
         batch.loo_fid[2] = f64::NAN;

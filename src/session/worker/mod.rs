@@ -273,9 +273,9 @@ impl Engine {
         self.say(Event::State(State::Loading));
         let config = self.studio.trainer.config().clone();
         // A resumed run has its pictures and networks from its checkpoint.
-        let (data, weights) = (self.studio.origin.data.clone(), self.studio.origin.weights.clone());
+        let files = self.studio.origin.files.clone();
         let before = self.options.clone();
-        self.options = Options { config, data, weights, resume: false, checkpoint: None, ..before.clone() };
+        self.options = Options { config, files, resume: false, checkpoint: None, ..before.clone() };
         if let Some(record) = &self.record
             && self.studio.trainer.update() > 0
         {

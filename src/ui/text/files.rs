@@ -13,6 +13,10 @@ pub(in crate::ui) const OPEN_FOLDER_HELP: &str = "A run folder: that run goes on
 pub(in crate::ui) const OPEN_FILE: &str = "Open checkpoint or settings…";
 pub(in crate::ui) const OPEN_FILE_HELP: &str = "A checkpoint (.safetensors): a new run begins with it, and the file stays \
     as it is. Or settings (run.toml): a new run begins with them. The run at hand is saved first.";
+pub(in crate::ui) const LOAD_MODEL: &str = "Load a model…";
+pub(in crate::ui) const LOAD_MODEL_HELP: &str = "A file of a published network as its authors publish it (.pt, .pth, .ckpt, \
+    .safetensors): LlamaGen, VQGAN, CLIP, HPSv2, Inception. It is recognised by what it holds, and a new run begins with \
+    it in its place. Others that it needs are looked for in the same folder. The run at hand is saved first.";
 pub(in crate::ui) const COMPARE: &str = "Compare with…";
 pub(in crate::ui) const COMPARE_HELP: &str = "A run folder, whose curves, figures and samples are laid beside those of \
     the run at hand.";
@@ -67,6 +71,9 @@ pub(in crate::ui) fn would(opened: &Opened) -> String {
         }
         Opened::Metrics(_) => "Curves: lay them beside those of the run at hand.".into(),
         Opened::Pictures(_) => "Pictures in folders by class: begin a new run on them.".into(),
+        Opened::Network { about, .. } => {
+            format!("{about} Begin a new run with it; others that it needs lie beside it.")
+        }
     }
 }
 
@@ -83,6 +90,10 @@ pub(in crate::ui) fn opening(opened: &Opened) -> String {
         }
         Opened::Metrics(path) => format!("comparing with {}", path.display()),
         Opened::Pictures(path) => format!("beginning a new run on the pictures in {}; {saved}", path.display()),
+        Opened::Network { path, settings, .. } => {
+            let settings: Vec<String> = settings.iter().map(|(name, value)| format!("{name} = {value}")).collect();
+            format!("beginning a new run with {} ({}); {saved}", path.display(), settings.join(", "))
+        }
     }
 }
 
