@@ -6,6 +6,8 @@
 mod case;
 #[path = "parity/clip.rs"]
 mod clip;
+#[path = "parity/formats.rs"]
+mod formats;
 #[path = "parity/gradients.rs"]
 mod gradients;
 #[path = "parity/grpo.rs"]
@@ -62,6 +64,8 @@ const KINDS: &[(&str, Check)] = &[
     ("taming_vqgan", taming::check_vqgan),
     ("taming_net2net_cls", taming::check_net2net),
     ("taming_permuters", taming::check_permuters),
+    ("npz_formats", formats::check),
+    ("pt_formats", formats::check),
 ];
 
 /// Where the golden cases lie.
@@ -76,7 +80,7 @@ fn check_all(device: &Device) {
     let mut folders: Vec<PathBuf> = std::fs::read_dir(&root)
         .unwrap_or_else(|e| panic!("{}: {e}; set ARTUNE_REFERENCE to a folder of golden cases", root.display()))
         .filter_map(|entry| Some(entry.ok()?.path()))
-        .filter(|path| path.join("config.json").is_file() && path.join("io.safetensors").is_file())
+        .filter(|path| path.join("config.json").is_file() && Case::values(path).is_file())
         .collect();
     folders.sort();
     assert!(!folders.is_empty(), "{} has no case folders", root.display());
@@ -87,7 +91,10 @@ fn check_all(device: &Device) {
         println!("{name}");
         let check = KINDS.iter().find(|(prefix, _)| name.starts_with(prefix)).map(|(_, check)| check);
         let result = match check {
-            Some(check) => Case::open(&folder, device).and_then(|case| check(&case)),
+            Some(check) => Case::open(&folder, device).and_then(|case| {
+                formats::check_beside_weights(&case)?;
+                check(&case)
+            }),
             None => Err(anyhow::anyhow!("no check knows this kind of case")),
         };
         match result {

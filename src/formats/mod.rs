@@ -271,6 +271,12 @@ impl Tensors {
     }
 }
 
+impl fmt::Debug for Tensors {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Tensors({}, {} tensors)", self.container(), self.directory.entries.len())
+    }
+}
+
 /// Tells the container by its first bytes, and reads its directory.
 fn open(source: &dyn Source) -> Result<Directory, FormatError> {
     let mut start = vec![0; source.len().min(64) as usize];

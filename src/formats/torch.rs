@@ -13,8 +13,9 @@ use super::pickle::{self, Pickle, Trouble, Value};
 use super::zip::{Member, Method};
 use super::{Container, Directory, Entry, FormatError, Info, Source, reserve};
 
-/// Longest pickle accepted, in bytes. The largest published network here needs some 200 kB.
-const MAX_PICKLE: u64 = 32 << 20;
+/// Longest pickle accepted, in bytes. The largest published network here needs some 200 kB, three times
+/// that with an optimiser.
+const MAX_PICKLE: u64 = 16 << 20;
 /// Longest name of a storage.
 const MAX_KEY: usize = 256;
 /// What the first pickle of a file from before PyTorch 1.6 holds (`MAGIC_NUMBER`), little-endian.

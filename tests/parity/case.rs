@@ -1,4 +1,5 @@
-//! One golden case: a folder with `config.json`, `io.safetensors` and, for networks, `weights.safetensors`.
+//! One golden case: a folder with `config.json`, `io.safetensors` (or `expected.safetensors`) and, for networks,
+//! `weights.safetensors`.
 
 use std::path::{Path, PathBuf};
 
@@ -35,8 +36,15 @@ impl Case {
         let name = dir.file_name().context("a folder name")?.to_string_lossy().into_owned();
         let text = std::fs::read_to_string(dir.join("config.json")).context("config.json")?;
         let config = serde_json::from_str(&text).context("config.json")?;
-        let io = std::fs::read(dir.join("io.safetensors")).context("io.safetensors")?;
+        let io = std::fs::read(Self::values(dir)).context("io.safetensors")?;
         Ok(Self { name, dir: dir.to_owned(), config, device: device.clone(), io })
+    }
+
+    /// Path of the golden values in the folder `dir`: `io.safetensors`, or `expected.safetensors` where there is no
+    /// input.
+    pub fn values(dir: &Path) -> PathBuf {
+        let expected = dir.join("expected.safetensors");
+        if expected.is_file() { expected } else { dir.join("io.safetensors") }
     }
 
     /// Path of the weights in the peer's own key names.
