@@ -9,6 +9,7 @@ mod npy;
 mod pickle;
 mod safetensors;
 mod torch;
+pub mod write;
 mod zip;
 
 use std::collections::BTreeMap;
@@ -157,6 +158,9 @@ pub enum FormatError {
     /// No tensor has this name.
     #[error("the file has no tensor {0:?}")]
     Missing(String),
+    /// It would not hold what it should.
+    #[error("the file cannot be written: {0}")]
+    Written(String),
     /// The tensor's numbers are no floats.
     #[error("the tensor {name:?} holds {dtype} where floating-point numbers are needed")]
     NotFloat {

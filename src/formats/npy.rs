@@ -10,6 +10,19 @@ use super::{Container, Directory, Dtype, Entry, FormatError, Info, MAX_DIMENSION
 /// Longest description of an array, in bytes. numpy's own limit is 10,000.
 const MAX_HEADER: usize = 1 << 16;
 
+/// Kinds of numbers as numpy writes them.
+pub(super) const KINDS: &[(Dtype, &str)] = &[
+    (Dtype::F16, "<f2"),
+    (Dtype::F32, "<f4"),
+    (Dtype::F64, "<f8"),
+    (Dtype::U8, "|u1"),
+    (Dtype::I8, "|i1"),
+    (Dtype::I16, "<i2"),
+    (Dtype::I32, "<i4"),
+    (Dtype::I64, "<i8"),
+    (Dtype::Bool, "|b1"),
+];
+
 /// What an array's header says.
 struct Header {
     /// Kind of its numbers; `None` for text, objects and whatever else is no number that is read here.
@@ -102,7 +115,8 @@ impl Header {
         // Fields with names of their own are a list here.
         let kind = value("'descr'")?.strip_prefix('\'').and_then(|rest| Some(rest.split_once('\'')?.0)).unwrap_or("");
         let known = fortran_order || order.starts_with("False");
-        let (dtype, big_endian) = (dtype(kind), kind.starts_with('>'));
+        let dtype = KINDS.iter().find(|(_, known)| *known == kind).map(|(dtype, _)| *dtype);
+        let big_endian = kind.starts_with('>');
         (known && shape.len() <= MAX_DIMENSIONS).then_some(Self { dtype, big_endian, fortran_order, shape, len })
     }
 
@@ -128,21 +142,6 @@ impl Header {
         };
         Ok(Some(Entry { info, layout }))
     }
-}
-
-fn dtype(kind: &str) -> Option<Dtype> {
-    Some(match kind {
-        "<f2" => Dtype::F16,
-        "<f4" => Dtype::F32,
-        "<f8" => Dtype::F64,
-        "|u1" => Dtype::U8,
-        "|i1" => Dtype::I8,
-        "<i2" => Dtype::I16,
-        "<i4" => Dtype::I32,
-        "<i8" => Dtype::I64,
-        "|b1" => Dtype::Bool,
-        _ => return None,
-    })
 }
 
 #[cfg(test)]

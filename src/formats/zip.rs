@@ -9,11 +9,11 @@ use super::{FormatError, Source, reserve};
 
 /// How many times larger a compressed member may be than what it is stored in: a few bytes could otherwise ask for a
 /// thousand times as many. Statistics and pictures reach 3.
-const MAX_RATIO: u64 = 32;
+const MAX_RATIO: u64 = 16;
 /// Bytes that a compressed member may have whatever its ratio.
 const SMALL: u64 = 1 << 20;
-/// Bytes of the directory that are read at a time; the longest record of a sound archive fits.
-const BUFFER: usize = 1 << 18;
+/// Bytes of the directory that are read at a time; a name in it may be almost as long.
+const BUFFER: usize = 1 << 16;
 
 /// How a member is stored.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

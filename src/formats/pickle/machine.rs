@@ -3,7 +3,7 @@
 use super::{Dict, Heap, OTHER, Pickle, Span, Trouble, Value};
 use crate::formats::torch::objects::{Global, Made, Storage, Tensor};
 
-/// Bytes that the machine's lists may take for each byte of the pickle. Checkpoints need 5.
+/// Bytes that the machine's lists may take for each byte of the pickle. Checkpoints need up to 12.
 const COST: usize = 16;
 /// Bytes that they may take however short it is.
 pub(super) const SMALL: usize = 1 << 16;
@@ -17,9 +17,7 @@ pub(in crate::formats) fn run(bytes: &[u8], from: usize) -> Result<Pickle<'_>, T
     let mut machine =
         Machine { bytes, at: from, heap: Heap::default(), stack: vec![], marks: vec![], memo: vec![], held: 0 };
     while machine.step()? {
-        if machine.cost() > COST * bytes.len() + SMALL {
-            return bad("it builds more than its length allows");
-        }
+        machine.afford(0)?;
     }
     let root = machine.pop()?;
     Ok(Pickle { bytes, heap: machine.heap, root, end: machine.at })
@@ -48,6 +46,14 @@ impl Machine<'_> {
             + self.heap.storages.capacity() * size_of::<Storage>()
             + self.heap.tensors.capacity() * size_of::<Tensor>()
             + self.held
+    }
+
+    /// Succeeds where `more` values may be moved somewhere else: for a moment they are in both places.
+    fn afford(&self, more: usize) -> Result<(), Trouble> {
+        match self.cost() + more * size_of::<Value>() <= COST * self.bytes.len() + SMALL {
+            true => Ok(()),
+            false => bad("it builds more than its length allows"),
+        }
     }
 
     /// Does one instruction; false after the last.
@@ -107,11 +113,11 @@ impl Machine<'_> {
             b')' => self.stack.push(Value::Tuple(Span::default())),
             0x85..=0x87 => {
                 let from = self.stack.len().checked_sub(usize::from(code - 0x84));
-                self.tuple(from.filter(|&from| from >= self.floor()).ok_or_else(underflow)?);
+                self.tuple(from.filter(|&from| from >= self.floor()).ok_or_else(underflow)?)?;
             }
             b't' => {
                 let mark = self.mark()?;
-                self.tuple(mark);
+                self.tuple(mark)?;
             }
             b']' => {
                 self.heap.lists.push(vec![]);
@@ -121,18 +127,18 @@ impl Machine<'_> {
                 let mark = self.mark()?;
                 self.heap.lists.push(vec![]);
                 let list = Value::List(self.heap.lists.len() as u32 - 1);
-                self.append(list, mark);
+                self.append(list, mark)?;
                 self.stack.push(list);
             }
             b'a' => {
                 let from = self.stack.len().checked_sub(1).ok_or_else(underflow)?;
                 let list = self.below(from)?;
-                self.append(list, from);
+                self.append(list, from)?;
             }
             b'e' => {
                 let mark = self.mark()?;
                 let list = self.below(mark)?;
-                self.append(list, mark);
+                self.append(list, mark)?;
             }
             b'}' => {
                 let dict = self.heap.new_dict(false);
@@ -179,7 +185,7 @@ impl Machine<'_> {
             }
             b'R' => {
                 let (args, function) = (self.pop()?, self.pop()?);
-                let result = self.call(function, args);
+                let result = self.call(function, args)?;
                 self.stack.push(result);
             }
             0x81 => {
@@ -196,7 +202,7 @@ impl Machine<'_> {
             }
             b'Q' => {
                 let id = self.pop()?;
-                let storage = Storage::of(id, self.bytes, &self.heap).map_or(OTHER, |storage| {
+                let storage = Storage::of(id, self.bytes, &self.heap)?.map_or(OTHER, |storage| {
                     self.heap.storages.push(storage);
                     Value::Storage(self.heap.storages.len() as u32 - 1)
                 });
@@ -289,14 +295,13 @@ impl Machine<'_> {
         let span = self.skip(len)?;
         let bytes = span.of(self.bytes);
         let fill = if bytes.last().is_some_and(|&last| last >= 0x80) { 0xff } else { 0 };
+        let (low, rest) = bytes.split_at(bytes.len().min(8));
         let mut number = [fill; 8];
-        self.stack.push(match number.get_mut(..bytes.len()) {
-            Some(low) => {
-                low.copy_from_slice(bytes);
-                Value::Int(i64::from_le_bytes(number))
-            }
-            None => Value::Long(span),
-        });
+        number[..low.len()].copy_from_slice(low);
+        let number = i64::from_le_bytes(number);
+        // What follows may only repeat the sign.
+        let fits = rest.iter().all(|&byte| byte == fill) && (rest.is_empty() || (number < 0) == (fill > 0));
+        self.stack.push(if fits { Value::Int(number) } else { Value::Long(span) });
         Ok(())
     }
 
@@ -315,15 +320,18 @@ impl Machine<'_> {
     }
 
     /// Puts what lies on the stack from place `from` on into a tuple.
-    fn tuple(&mut self, from: usize) {
+    fn tuple(&mut self, from: usize) -> Result<(), Trouble> {
+        self.afford(self.stack.len() - from)?;
         let tuples = &mut self.heap.tuples;
         let span = Span::new(tuples.len(), self.stack.len() - from);
         tuples.extend(self.stack.drain(from..));
         self.stack.push(Value::Tuple(span));
+        Ok(())
     }
 
     /// Moves what lies on the stack from place `from` on into `list`; into anything else, nothing goes.
-    fn append(&mut self, list: Value, from: usize) {
+    fn append(&mut self, list: Value, from: usize) -> Result<(), Trouble> {
+        self.afford(self.stack.len() - from)?;
         let values = self.stack.drain(from..);
         if let Value::List(index) = list
             && let Some(list) = self.heap.lists.get_mut(index as usize)
@@ -332,10 +340,12 @@ impl Machine<'_> {
             list.extend(values);
             self.held += (list.capacity() - before) * size_of::<Value>();
         }
+        Ok(())
     }
 
     /// Moves the pairs on the stack from place `from` on into `dict`; into anything else, nothing goes.
     fn set(&mut self, dict: Value, from: usize) -> Result<(), Trouble> {
+        self.afford(self.stack.len() - from)?;
         let (pairs, rest) = self.stack[from..].as_chunks();
         if !rest.is_empty() {
             return bad("a key without a value");
@@ -356,29 +366,30 @@ impl Machine<'_> {
         self.stack.push(global.map_or(Value::Opaque(name), Value::Global));
     }
 
-    fn call(&mut self, function: Value, args: Value) -> Value {
-        match function {
+    fn call(&mut self, function: Value, args: Value) -> Result<Value, Trouble> {
+        Ok(match function {
             Value::Global(Global::OrderedDict) => {
                 let dict = self.heap.new_dict(false);
                 // Python 2 gives all pairs to the constructor.
                 if let Some(&[Value::List(pairs)]) = self.heap.tuple(args) {
-                    self.pairs(dict, pairs);
+                    self.pairs(dict, pairs)?;
                 }
                 dict
             }
-            Value::Global(global) => Tensor::of(global, args, &self.heap).map_or(OTHER, |tensor| match tensor {
-                Made::New(tensor) => {
+            Value::Global(global) => match Tensor::of(global, args, &self.heap)? {
+                Some(Made::New(tensor)) => {
                     self.heap.tensors.push(tensor);
                     Value::Tensor(self.heap.tensors.len() as u32 - 1)
                 }
-                Made::Same(tensor) => Value::Tensor(tensor),
-            }),
+                Some(Made::Same(tensor)) => Value::Tensor(tensor),
+                None => OTHER,
+            },
             Value::Opaque(_) => function,
             _ => OTHER,
-        }
+        })
     }
 
-    fn pairs(&mut self, dict: Value, pairs: u32) {
+    fn pairs(&mut self, dict: Value, pairs: u32) -> Result<(), Trouble> {
         let count = self.heap.lists[pairs as usize].len();
         // Looking at them counts too: the same list may be given many times.
         self.held += count;
@@ -391,10 +402,10 @@ impl Machine<'_> {
             if let &[key, value] = pair {
                 let from = self.stack.len();
                 self.stack.extend([key, value]);
-                // Always a pair.
-                let _ = self.set(dict, from);
+                self.set(dict, from)?;
             }
         }
+        Ok(())
     }
 
     fn new_object(&mut self, class: Value) {

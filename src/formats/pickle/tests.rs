@@ -24,6 +24,8 @@ fn plain_values_are_built() {
         (b"\x8a\x00", Value::Int(0)),
         (b"\x8a\x02\x00\x80", Value::Int(-32768)),
         (b"\x8a\x09\0\0\0\0\0\0\0\0\x01", Value::Long(Span { at: 4, len: 9 })),
+        (b"\x8a\x09\xff\0\0\0\0\0\0\0\0", Value::Int(255)),
+        (b"\x8a\x09\xff\xff\xff\xff\xff\xff\xff\xff\0", Value::Long(Span { at: 4, len: 9 })),
         (b"I12\n", Value::Int(12)),
         (b"\x88", Value::Bool(true)),
         (b"X\x02\0\0\0ab", Value::Text(Span { at: 7, len: 2 })),

@@ -2,7 +2,21 @@
 //! Sources: `torch/_utils.py` (`_rebuild_*`), `torch/serialization.py` (`persistent_id`), `torch/jit`.
 
 use crate::formats::Dtype;
-use crate::formats::pickle::{Heap, Span, Value};
+use crate::formats::pickle::{Heap, Span, Trouble, Value};
+
+/// Kinds of numbers, and the classes of their storages without `Storage`.
+pub(in crate::formats) const CLASSES: &[(Dtype, &str)] = &[
+    (Dtype::F16, "Half"),
+    (Dtype::BF16, "BFloat16"),
+    (Dtype::F32, "Float"),
+    (Dtype::F64, "Double"),
+    (Dtype::U8, "Byte"),
+    (Dtype::I8, "Char"),
+    (Dtype::I16, "Short"),
+    (Dtype::I32, "Int"),
+    (Dtype::I64, "Long"),
+    (Dtype::Bool, "Bool"),
+];
 
 /// A name in a pickle that is known.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -113,22 +127,16 @@ fn dtype(name: &[u8]) -> Option<Dtype> {
 impl Element {
     /// By the name of the storage's class.
     fn of(name: &[u8]) -> Option<Self> {
-        let dtype = match name.strip_suffix(b"Storage")? {
-            b"Half" => Dtype::F16,
-            b"BFloat16" => Dtype::BF16,
-            b"Float" => Dtype::F32,
-            b"Double" => Dtype::F64,
-            b"Byte" | b"Untyped" | b"_Untyped" => Dtype::U8,
-            b"Char" => Dtype::I8,
-            b"Short" => Dtype::I16,
-            b"Int" => Dtype::I32,
-            b"Long" => Dtype::I64,
-            b"Bool" => Dtype::Bool,
+        let name = name.strip_suffix(b"Storage")?;
+        let known = CLASSES.iter().find(|(_, class)| class.as_bytes() == name);
+        let dtype = match (known, name) {
+            (Some((dtype, _)), _) => *dtype,
+            (_, b"Untyped" | b"_Untyped") => Dtype::U8,
             // Not read, but in the way of others before PyTorch 1.6.
-            b"QInt8" | b"QUInt8" | b"QUInt4x2" | b"QUInt2x4" => return Some(Self { size: 1, dtype: None }),
-            b"QInt32" => return Some(Self { size: 4, dtype: None }),
-            b"ComplexFloat" => return Some(Self { size: 8, dtype: None }),
-            b"ComplexDouble" => return Some(Self { size: 16, dtype: None }),
+            (_, b"QInt8" | b"QUInt8" | b"QUInt4x2" | b"QUInt2x4") => return Some(Self { size: 1, dtype: None }),
+            (_, b"QInt32") => return Some(Self { size: 4, dtype: None }),
+            (_, b"ComplexFloat") => return Some(Self { size: 8, dtype: None }),
+            (_, b"ComplexDouble") => return Some(Self { size: 16, dtype: None }),
             _ => return None,
         };
         Some(Self { size: dtype.size() as u8, dtype: Some(dtype) })
@@ -137,49 +145,52 @@ impl Element {
 
 impl Storage {
     /// From the tuple that names it: `('storage', class, key, location, count)`, and before PyTorch 1.6 a sixth
-    /// part, `None` or `(key, first, count)` for a view of a storage.
-    pub(in crate::formats) fn of(id: Value, bytes: &[u8], heap: &Heap) -> Option<Self> {
-        let [Value::Text(what), Value::Global(Global::Storage(element)), Value::Text(key), _, count, view @ ..] =
-            heap.tuple(id)?
-        else {
-            return None;
+    /// part, `None` or `(key, first, count)` for a view of a storage. `None` for one of another kind.
+    pub(in crate::formats) fn of(id: Value, bytes: &[u8], heap: &Heap) -> Result<Option<Self>, Trouble> {
+        let Some([Value::Text(what), Value::Global(Global::Storage(element)), rest @ ..]) = heap.tuple(id) else {
+            return Ok(None);
         };
         if what.of(bytes) != b"storage" {
-            return None;
+            return Ok(None);
         }
-        let all = Self { key: *key, element: *element, count: whole(*count)?, first: 0 };
-        match view.first().and_then(|view| heap.tuple(*view)) {
-            Some([_, first, count, ..]) => Some(Self { first: whole(*first)?, count: whole(*count)?, ..all }),
-            _ => Some(all),
-        }
+        let storage = || {
+            let [Value::Text(key), _, count, view @ ..] = rest else { return None };
+            let all = Self { key: *key, element: *element, count: whole(*count)?, first: 0 };
+            match view.first().and_then(|view| heap.tuple(*view)) {
+                Some([_, first, count, ..]) => Some(Self { first: whole(*first)?, count: whole(*count)?, ..all }),
+                _ => Some(all),
+            }
+        };
+        storage().map(Some).ok_or_else(|| Trouble::Bad("a storage without a name or a length".into()))
     }
 }
 
 impl Tensor {
-    /// What calling `function` with `args` gives; `None` where that is no tensor that can be read.
-    pub(in crate::formats) fn of(function: Global, args: Value, heap: &Heap) -> Option<Made> {
-        let args = heap.tuple(args)?;
+    /// What calling `function` with `args` gives; `None` where that is no tensor of numbers that are read.
+    pub(in crate::formats) fn of(function: Global, args: Value, heap: &Heap) -> Result<Option<Made>, Trouble> {
+        let args = heap.tuple(args).unwrap_or_default();
         match (function, args) {
-            (Global::View { typed }, args) => Self::view(args, typed, heap).map(Made::New),
-            (Global::Parameter, [Value::Tensor(tensor), ..]) => Some(Made::Same(*tensor)),
+            (Global::View { typed }, [Value::Storage(storage), args @ ..]) => {
+                let element = heap.storages.get(*storage as usize).map(|storage| storage.element);
+                let dtype = match args.get(5) {
+                    Some(Value::Global(Global::Dtype(dtype))) if typed => Some(*dtype),
+                    _ => element.and_then(|element| element.dtype).filter(|_| !typed),
+                };
+                let Some(dtype) = dtype else { return Ok(None) };
+                match args {
+                    &[Value::Int(first @ 0..), Value::Tuple(shape), Value::Tuple(strides), ..] => {
+                        let first = first as u64;
+                        Ok(Some(Made::New(Self { storage: *storage, dtype, first, shape, strides })))
+                    }
+                    _ => Err(Trouble::Bad("a tensor without offset, shape or strides".into())),
+                }
+            }
+            (Global::Parameter, [Value::Tensor(tensor), ..]) => Ok(Some(Made::Same(*tensor))),
             (Global::Typed, [Value::Global(function), _, args, ..]) if *function != Global::Typed => {
                 Self::of(*function, *args, heap)
             }
-            _ => None,
+            _ => Ok(None),
         }
-    }
-
-    /// `(storage, first, shape, strides)`; the kind of number is the seventh, where it is told.
-    fn view(args: &[Value], typed: bool, heap: &Heap) -> Option<Self> {
-        let &[Value::Storage(storage), first, Value::Tuple(shape), Value::Tuple(strides), ..] = args else {
-            return None;
-        };
-        let dtype = match args.get(6) {
-            Some(Value::Global(Global::Dtype(dtype))) if typed => *dtype,
-            _ if typed => return None,
-            _ => heap.storages.get(storage as usize)?.element.dtype?,
-        };
-        Some(Self { storage, dtype, first: whole(first)?, shape, strides })
     }
 }
 
