@@ -18,6 +18,12 @@ use super::clip::{ClipConfig, TextConfig, VisionConfig};
 use super::transformer::GptConfig;
 use super::vq::VqConfig;
 
+/// Largest size of an axis, and most blocks and levels, that a network may have: far beyond any, and small enough to
+/// reckon with.
+const MAX_SIZE: usize = 1 << 24;
+const MAX_LAYERS: usize = 1000;
+const MAX_LEVELS: usize = 16;
+
 /// A published network.
 #[derive(Clone, Debug)]
 pub struct Published {
@@ -112,7 +118,7 @@ fn list() -> Vec<Published> {
     };
     let small = "Writes 256x256 pictures of ImageNet's 1000 classes as 16x16 tokens of vq-16.";
     let large = "Writes 384x384 pictures of ImageNet's 1000 classes as 24x24 tokens of vq-16.";
-    let sizes: [([&str; 2], [Option<&str>; 2], (usize, usize, usize)); 5] = [
+    let sizes = [
         (["llamagen-b", "llamagen-b-384"], [Some("c2i_B_256.pt"), Some("c2i_B_384.pt")], (12, 12, 768)),
         (["llamagen-l", "llamagen-l-384"], [Some("c2i_L_256.pt"), Some("c2i_L_384.pt")], (24, 16, 1024)),
         (["llamagen-xl", "llamagen-xl-384"], [None, Some("c2i_XL_384.pt")], (36, 20, 1280)),

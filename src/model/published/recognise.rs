@@ -113,7 +113,7 @@ pub const ARCHITECTURE: &str = "architecture";
 fn noted(notes: &Notes) -> Option<Architecture> {
     let text = notes.get(ARCHITECTURE)?;
     let gpt = || serde_json::from_str::<GptConfig>(text).ok().map(Architecture::Gpt);
-    serde_json::from_str(text).ok().or_else(gpt)
+    serde_json::from_str(text).ok().or_else(gpt).filter(Architecture::is_possible)
 }
 
 fn unknown(list: &Listing) -> RecogniseError {
@@ -358,10 +358,19 @@ mod tests {
         assert!(error(&["bert.a", "bert.b"]).contains("2 tensors such as bert.a, bert.b"));
         assert!(error(&["text_model.final_layer_norm.bias"]).contains("open_clip's own file"));
         assert!(error(&[]).contains("0 tensors"));
+        // What a file says of itself may be absurd.
+        for (dim, n_head, n_layer) in [(64, 0, 1), (64, 3, 1), (1 << 60, 1, 1), (64, 1, 1 << 40)] {
+            let config = GptConfig { dim, n_head, n_layer, ..GptConfig::tiny() };
+            let notes = Notes::from([(ARCHITECTURE.to_string(), serde_json::to_string(&config).unwrap())]);
+            assert!(recognise(&Listing::new(), &notes, "x", None).is_err(), "{config:?}");
+        }
         // Sizes that a network cannot have are no reason to fall over.
         let sizes =
             [("tok_embeddings.weight", &[0, 0][..]), ("visual.conv1.weight", &[1]), ("layers.99999999999.x", &[])];
         let list = sizes.iter().map(|(key, shape)| (key.to_string(), info(shape, Dtype::F32))).collect();
+        assert!(recognise(&list, &Notes::new(), "x", None).is_err());
+        let mut list = of(&Architecture::Clip(ClipConfig::small()));
+        list.insert("visual.conv1.weight".into(), info(&[96, 0, 1 << 60, 4], Dtype::F32));
         assert!(recognise(&list, &Notes::new(), "x", None).is_err());
     }
 }
