@@ -12,7 +12,7 @@ use crate::session::tools;
 pub struct ExportArgs {
     /// Run folder whose newest checkpoint is exported.
     run_folder: PathBuf,
-    /// File to write.
+    /// File to write: .pt for LlamaGen's own sampler, else safetensors.
     #[arg(long, default_value = "prior.safetensors")]
     out: PathBuf,
     /// Store half precision.

@@ -95,7 +95,7 @@ enum Verb {
     Eval(eval::EvalArgs),
     /// Train one network of the small family from scratch.
     Pretrain(pretrain::PretrainArgs),
-    /// Write a tuned model as safetensors with LlamaGen's key names.
+    /// Write a tuned model with LlamaGen's key names, as safetensors or as PyTorch's .pt.
     Export(export::ExportArgs),
     /// Tell which published network a file holds, and bring it into this program's form.
     Import(import::ImportArgs),

@@ -3,13 +3,12 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::io;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, ensure};
 use half::f16;
 
-use crate::formats::{Dtype, Info, Tensors};
+use crate::formats::{Dtype, FormatError, Info, Tensors, write};
 use crate::model::published::procedural::{self, Procedural};
 use crate::model::published::recognise::{ARCHITECTURE, NETWORK, Recognised, listing, recognise};
 use crate::model::published::{Architecture, Published};
@@ -62,11 +61,11 @@ impl Examined {
             let dtype = kept(dtype, &shape, half);
             Some((key, Info { dtype, shape }))
         });
-        let read = |key: &str, info: &Info| match self.file.info(key) {
-            Some(found) if found.dtype == info.dtype => Ok(self.file.bytes(key)?),
-            _ => Ok(stored(&self.file.f32(key)?, info.dtype)),
-        };
-        write(out, &tensors.collect::<Vec<_>>(), &notes, &read)
+        let tensors: BTreeMap<_, _> = tensors.collect();
+        write(out, &tensors, &notes, &mut |key| match self.file.info(key) {
+            Some(found) if found.dtype == tensors[key].dtype => self.file.bytes(key),
+            _ => Ok(stored(&self.file.f32(key)?, tensors[key].dtype)),
+        })
     }
 }
 
@@ -92,15 +91,14 @@ pub fn stand_in(name: &str, half: bool, out: &Path) -> Result<String> {
         .with_context(|| format!("no published network is called {name:?}; there are {}", known()))?;
     let mut notes = notes(Some(network), &network.architecture)?;
     notes.insert(procedural::NOTE.into(), "procedural numbers: never trained".into());
-    let tensors: Vec<_> = network
+    let tensors: BTreeMap<_, _> = network
         .architecture
         .manifest()
         .into_iter()
         .map(|(key, shape)| (key, Info { dtype: kept(Dtype::F32, &shape, half), shape }))
         .collect();
-    let read = |key: &str, info: &Info| Ok(numbers(key, info));
-    write(out, &tensors, &notes, &read)?;
-    let bytes: usize = tensors.iter().filter_map(|(_, info)| info.bytes()).sum();
+    write(out, &tensors, &notes, &mut |key| Ok(numbers(key, &tensors[key])))?;
+    let bytes: usize = tensors.values().filter_map(Info::bytes).sum();
     Ok(format!("{}: {} tensors, {:.2} GB, a stand-in for {name}", out.display(), tensors.len(), bytes as f64 / 1e9))
 }
 
@@ -112,6 +110,19 @@ pub fn published() -> String {
         format!("{:<20} {}\n{:<20} {}{file}{licence}\n", network.name, network.about, "", network.repository)
     };
     Published::all().iter().map(line).collect()
+}
+
+/// Writes `safetensors` at `out`, which appears when it is complete.
+fn write(
+    out: &Path,
+    tensors: &BTreeMap<String, Info>,
+    notes: &BTreeMap<String, String>,
+    read: &mut dyn FnMut(&str) -> Result<Vec<u8>, FormatError>,
+) -> Result<()> {
+    let place = || out.display().to_string();
+    let mut file = files::create(out).with_context(place)?;
+    write::safetensors(&mut file, tensors, notes, read).with_context(place)?;
+    file.finish().with_context(place)
 }
 
 fn notes(network: Option<&Published>, architecture: &Architecture) -> Result<BTreeMap<String, String>> {
@@ -152,39 +163,6 @@ fn numbers(key: &str, info: &Info) -> Vec<u8> {
         bytes.extend(stored(part, info.dtype));
     }
     bytes
-}
-
-/// Writes `safetensors`, one tensor at a time.
-fn write(
-    out: &Path,
-    tensors: &[(String, Info)],
-    notes: &BTreeMap<String, String>,
-    read: &dyn Fn(&str, &Info) -> Result<Vec<u8>>,
-) -> Result<()> {
-    // Wide numbers first, so that each begins at a multiple of its size.
-    let mut order: Vec<&(String, Info)> = tensors.iter().collect();
-    order.sort_by_key(|(_, info)| std::cmp::Reverse(info.dtype.size()));
-    let mut header = BTreeMap::from([("__metadata__", serde_json::to_value(notes)?)]);
-    let mut end = 0;
-    for (key, info) in &order {
-        let start = end;
-        end += info.bytes().context("a tensor that no computer can hold")?;
-        let entry = serde_json::json!({
-            "dtype": info.dtype.to_string(), "shape": info.shape, "data_offsets": [start, end],
-        });
-        header.insert(key, entry);
-    }
-    let mut header = serde_json::to_vec(&header)?;
-    header.resize(header.len().next_multiple_of(8), b' ');
-    let written = files::stream_atomic(out, |file| {
-        file.write_all(&(header.len() as u64).to_le_bytes())?;
-        file.write_all(&header)?;
-        for (key, info) in order {
-            file.write_all(&read(key, info).map_err(io::Error::other)?)?;
-        }
-        Ok(())
-    });
-    written.with_context(|| out.display().to_string())
 }
 
 #[cfg(test)]

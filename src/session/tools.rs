@@ -15,7 +15,7 @@ use super::studio::Studio;
 use crate::data::grid::save_png;
 use crate::gpu::choose;
 use crate::metrics::Features;
-use crate::model::weights;
+use crate::model::weights::Stored;
 use crate::platform::clock::Stopwatch;
 use crate::platform::files;
 use crate::platform::rng::Key;
@@ -113,7 +113,8 @@ pub fn evaluate_networks(options: &Options) -> Result<(BTreeMap<String, f64>, St
     Ok((figures, protocol))
 }
 
-/// Writes the policy of `run` as safetensors with LlamaGen's key names.
+/// Writes the policy of `run` with LlamaGen's key names: as `torch.save({'model': …})` does where `path` ends in `.pt`,
+/// `.pth` or `.ckpt`, else as safetensors. One tensor at a time is in memory.
 ///
 /// # Errors
 /// Where the run has no valid checkpoint or the file cannot be written.
@@ -126,8 +127,15 @@ pub fn export(options: &Options, run: &Path, half: bool, path: &Path) -> Result<
         ("updates", trainer.update().to_string()),
         ("run", trainer.config().to_toml()),
     ];
-    let bytes = weights::save_bytes(trainer.policy(), half, &metadata)?;
-    files::write_atomic(path, &bytes).with_context(|| path.display().to_string())
+    let place = || path.display().to_string();
+    let stored = Stored::new(trainer.policy(), half);
+    let mut file = files::create(path).with_context(place)?;
+    match path.extension().and_then(|extension| extension.to_str()) {
+        Some("pt" | "pth" | "ckpt") => stored.torch(&mut file),
+        _ => stored.safetensors(&mut file, metadata.map(|(key, value)| (key.to_string(), value)).into()),
+    }
+    .with_context(place)?;
+    file.finish().with_context(place)
 }
 
 /// What a run with the networks that ship begins with, computed anew, as the file that ships.

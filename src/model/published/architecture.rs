@@ -5,6 +5,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use super::manifest::{self, Manifest};
+use super::{MAX_LAYERS, MAX_LEVELS, MAX_SIZE};
 use crate::model::clip::ClipConfig;
 pub use crate::model::inception::Variant as InceptionVariant;
 use crate::model::mingpt::MinGptConfig;
@@ -41,6 +42,54 @@ impl Architecture {
             Self::Clip(c) => manifest::clip(c),
             Self::Inception(variant) => manifest::inception(*variant),
             Self::EfficientNetLite0 => manifest::efficientnet_lite0(),
+        }
+    }
+}
+
+impl Architecture {
+    /// Whether such a network can be made: sizes that are not absurd, and heads and groups that share their widths
+    /// evenly. A file's word is not enough for either.
+    pub(super) fn is_possible(&self) -> bool {
+        let sizes = |sizes: &[usize]| sizes.iter().all(|size| (1..=MAX_SIZE).contains(size));
+        let layers = |count: usize| (1..=MAX_LAYERS).contains(&count);
+        let share = |width: usize, parts: usize| parts > 0 && width.is_multiple_of(parts);
+        let gpt = |c: &GptConfig| {
+            let condition = match c.model_type {
+                ModelType::C2i => sizes(&[c.num_classes, c.cls_token_num]),
+                ModelType::T2i => sizes(&[c.cls_token_num, c.caption_dim]),
+            };
+            condition
+                && sizes(&[c.dim, c.n_head, c.multiple_of, c.vocab_size, c.block_size])
+                && layers(c.n_layer)
+                && share(c.dim, 4 * c.n_head) // positions turn numbers in fours
+                && c.n_kv_head.is_none_or(|heads| share(c.n_head, heads))
+        };
+        let vq = |c: &VqConfig| {
+            let mult = [&c.encoder_ch_mult, &c.decoder_ch_mult];
+            let width = |m: &usize| sizes(&[*m]) && share(c.ch * m, 32);
+            sizes(&[c.ch, c.z_channels, c.codebook_size, c.codebook_embed_dim])
+                && layers(c.num_res_blocks)
+                && share(c.ch, 32)
+                && mult.iter().all(|list| (1..=MAX_LEVELS).contains(&list.len()) && list.iter().all(width))
+        };
+        match self {
+            Self::Gpt(c) => gpt(c),
+            Self::Vq(c) | Self::TamingVq(c) => vq(c),
+            Self::Net2Net(c, first_stage) => {
+                let even = sizes(&[c.vocab_size, c.block_size, c.n_embd]) && share(c.n_embd, c.n_head);
+                even && layers(c.n_layer) && vq(first_stage)
+            }
+            Self::Clip(c) => {
+                let (v, t) = (&c.vision, &c.text);
+                sizes(&[c.embed_dim, v.width, v.patch_size, v.image_size, t.context_length, t.vocab_size, t.width])
+                    && layers(v.layers)
+                    && layers(t.layers)
+                    && share(v.width, v.head_width)
+                    && share(v.image_size, v.patch_size)
+                    && share(t.width, t.heads)
+                    && (0.0..=1000.0).contains(&v.mlp_ratio)
+            }
+            Self::Inception(_) | Self::EfficientNetLite0 => true,
         }
     }
 }

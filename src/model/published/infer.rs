@@ -8,7 +8,8 @@ use crate::model::permuter::Permuter;
 use crate::model::transformer::{GptConfig, ModelType};
 use crate::model::vq::VqConfig;
 
-/// The network that the names belong to, with its sizes; `None` where a tensor that shows one is missing.
+/// The network that the names belong to, with its sizes; `None` where a tensor that shows one is missing, or no network
+/// can have such sizes.
 pub(super) fn infer(list: &Listing) -> Option<Architecture> {
     let shapes = Shapes { list, prefix: "" };
     gpt(&shapes)
@@ -18,6 +19,7 @@ pub(super) fn infer(list: &Listing) -> Option<Architecture> {
         .or_else(|| clip(&shapes).map(Architecture::Clip))
         .or_else(|| inception(&shapes))
         .or_else(|| shapes.of("conv_stem.weight").map(|_| Architecture::EfficientNetLite0))
+        .filter(Architecture::is_possible)
 }
 
 /// A file's shapes under a common prefix.
@@ -31,17 +33,16 @@ impl Shapes<'_> {
         self.list.get(&format!("{}{key}", self.prefix)).map(|info| info.shape.as_slice())
     }
 
-    /// Size of one axis, which is never 0.
+    /// Size of one axis; never 0, nor beyond what any network has.
     fn axis(&self, key: &str, axis: usize) -> Option<usize> {
-        self.of(key)?.get(axis).copied().filter(|&size| size > 0)
+        self.of(key)?.get(axis).copied().filter(|size| (1..=super::MAX_SIZE).contains(size))
     }
 
     /// One more than the largest number that follows `start` in a name.
     fn count(&self, start: &str) -> usize {
         let start = format!("{}{start}", self.prefix);
         let number = |key: &String| key.strip_prefix(&start)?.split('.').next()?.parse::<usize>().ok();
-        // No network here has anything near as many of anything.
-        self.list.keys().filter_map(number).max().map_or(0, |last| last.saturating_add(1)).min(1000)
+        self.list.keys().filter_map(number).max().map_or(0, |last| last.saturating_add(1)).min(super::MAX_LAYERS)
     }
 }
 
@@ -91,8 +92,8 @@ fn gpt(shapes: &Shapes<'_>) -> Option<Architecture> {
 fn heads(dim: usize, rows: usize) -> Option<(usize, usize)> {
     [64, 32, 128, 96, 80, 48, 16, 8, 4].into_iter().find_map(|width| {
         let (heads, rest) = (dim / width, (rows / width).checked_sub(dim / width)?);
-        let whole = dim % width == 0 && rows % width == 0 && rest % 2 == 0;
-        (whole && rest > 0 && heads % (rest / 2) == 0).then_some((heads, rest / 2))
+        let whole = dim.is_multiple_of(width) && rows.is_multiple_of(width) && rest.is_multiple_of(2);
+        (whole && rest > 0 && heads.is_multiple_of(rest / 2)).then_some((heads, rest / 2))
     })
 }
 
@@ -105,8 +106,8 @@ fn vq(shapes: &Shapes<'_>, taming: bool) -> Option<VqConfig> {
     };
     let (down, up) = (format!("encoder.{down}"), format!("decoder.{up}"));
     let (down_levels, up_levels) = (shapes.count(&format!("{down}.")), shapes.count(&format!("{up}.")));
-    if down_levels == 0 || up_levels == 0 {
-        return None; // the other program's names
+    if [down_levels, up_levels].iter().any(|levels| !(1..=super::MAX_LEVELS).contains(levels)) {
+        return None; // 0 where the names are the other program's
     }
     // LlamaGen lists the decoder's levels coarsest first.
     let finest_first = |level: usize| if taming { level } else { up_levels - 1 - level };

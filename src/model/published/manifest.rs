@@ -16,7 +16,8 @@ pub type Manifest = Vec<(String, Vec<usize>)>;
 
 /// Numbers in all tensors of a manifest together.
 pub fn numbers(manifest: &[(String, Vec<usize>)]) -> u64 {
-    manifest.iter().map(|(_, shape)| shape.iter().product::<usize>() as u64).sum()
+    let numbers = |shape: &[usize]| shape.iter().fold(1, |n: u64, &size| n.saturating_mul(size as u64));
+    manifest.iter().fold(0, |sum, (_, shape)| sum.saturating_add(numbers(shape)))
 }
 
 /// A list that grows by whole layers.
@@ -158,7 +159,7 @@ pub fn vq(c: &VqConfig) -> Manifest {
 /// `encoder.conv_blocks.1.res.0` is `encoder.down.1.block.0`, `decoder.conv_blocks.0` is the last `decoder.up`.
 pub fn taming_key(key: &str, levels: usize) -> String {
     let parts: Vec<&str> = key.split('.').collect();
-    let renamed = match parts.as_slice() {
+    match parts.as_slice() {
         [half, "conv_blocks", level, kind, rest @ ..] => {
             let kind = if *kind == "res" { "block" } else { kind };
             let level: usize = level.parse().unwrap_or_default();
@@ -171,9 +172,8 @@ pub fn taming_key(key: &str, levels: usize) -> String {
             let block = ["block_1", "attn_1", "block_2"][place.parse::<usize>().unwrap_or_default().min(2)];
             format!("{half}.mid.{block}.{}", rest.join("."))
         }
-        _ => return key.to_string(),
-    };
-    renamed
+        _ => key.to_string(),
+    }
 }
 
 /// A VQGAN of taming-transformers: the same network as LlamaGen's tokenizer under other names.

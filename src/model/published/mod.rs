@@ -19,6 +19,12 @@ use super::mingpt::MinGptConfig;
 use super::transformer::GptConfig;
 use super::vq::VqConfig;
 
+/// Largest size of an axis, and most blocks and levels, that a network may have: far beyond any, and small enough to
+/// reckon with.
+const MAX_SIZE: usize = 1 << 24;
+const MAX_LAYERS: usize = 1000;
+const MAX_LEVELS: usize = 16;
+
 /// A published network.
 #[derive(Clone, Debug)]
 pub struct Published {

@@ -113,7 +113,7 @@ pub const ARCHITECTURE: &str = "architecture";
 fn noted(notes: &Notes) -> Option<Architecture> {
     let text = notes.get(ARCHITECTURE)?;
     let gpt = || serde_json::from_str::<GptConfig>(text).ok().map(Architecture::Gpt);
-    serde_json::from_str(text).ok().or_else(gpt)
+    serde_json::from_str(text).ok().or_else(gpt).filter(Architecture::is_possible)
 }
 
 fn unknown(list: &Listing) -> RecogniseError {
@@ -176,8 +176,10 @@ impl Recognised {
 impl fmt::Display for Recognised {
     /// A line that says what it is and whether it fits, and one for each thing worth knowing.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if !self.fits() {
-            f.write_str("looks like ")?;
+        match (self.fits(), 2 * self.fitting() >= self.tensors) {
+            (true, _) => {}
+            (false, true) => f.write_str("looks like ")?,
+            (false, false) => f.write_str("is not ")?,
         }
         match self.network {
             Some(network) => write!(f, "{} ({})", network.name, self.architecture)?,
@@ -186,7 +188,7 @@ impl fmt::Display for Recognised {
         write!(f, ", {:.1} million parameters", self.numbers as f64 / 1e6)?;
         match self.fits() {
             true => write!(f, "; all {} tensors fit", self.tensors)?,
-            false => write!(f, ", but {} of {} tensors fit", self.fitting(), self.tensors)?,
+            false => write!(f, "; {} of {} tensors fit", self.fitting(), self.tensors)?,
         }
         if !self.others.is_empty() {
             let others = self.others.join(", ");
@@ -263,6 +265,8 @@ mod tests {
         assert!(found.to_string().contains("hpsv2, hpsv2.1 would have the same tensors"), "{found}");
         let found = recognise(&vit_h, &Notes::new(), "weights.bin", Some("hpsv2.1")).unwrap();
         assert_eq!((found.network.unwrap().name, found.fits()), ("hpsv2.1", true));
+        let found = recognise(&vit_h, &Notes::new(), "weights.bin", Some("vq-8")).unwrap().to_string();
+        assert!(found.starts_with("is not vq-8 (") && found.contains("; 0 of 299 tensors fit"), "{found}");
         let error = recognise(&vit_h, &Notes::new(), "weights.bin", Some("hps")).unwrap_err().to_string();
         assert!(error.contains("\"hps\"") && error.contains("hpsv2.1"), "{error}");
     }
@@ -280,7 +284,7 @@ mod tests {
         assert!(!found.fits() && found.fitting() == 443, "{text}");
         for part in [
             "looks like clip-vit-l-14 (CLIP, pictures of 224x224 in patches of 14x14, 24 layers 1024 wide, QuickGELU)",
-            "but 443 of 446 tensors fit",
+            "; 443 of 446 tensors fit",
             "missing (1): visual.transformer.resblocks.7.attn.out_proj.weight",
             "unexpected (1): visual.transformer.resblocks.7.attn.gate",
             "visual.proj (file F16 [1024, 512], network [1024, 768])",
@@ -354,10 +358,19 @@ mod tests {
         assert!(error(&["bert.a", "bert.b"]).contains("2 tensors such as bert.a, bert.b"));
         assert!(error(&["text_model.final_layer_norm.bias"]).contains("open_clip's own file"));
         assert!(error(&[]).contains("0 tensors"));
+        // What a file says of itself may be absurd.
+        for (dim, n_head, n_layer) in [(64, 0, 1), (64, 3, 1), (1 << 60, 1, 1), (64, 1, 1 << 40)] {
+            let config = GptConfig { dim, n_head, n_layer, ..GptConfig::tiny() };
+            let notes = Notes::from([(ARCHITECTURE.to_string(), serde_json::to_string(&config).unwrap())]);
+            assert!(recognise(&Listing::new(), &notes, "x", None).is_err(), "{config:?}");
+        }
         // Sizes that a network cannot have are no reason to fall over.
         let sizes =
             [("tok_embeddings.weight", &[0, 0][..]), ("visual.conv1.weight", &[1]), ("layers.99999999999.x", &[])];
         let list = sizes.iter().map(|(key, shape)| (key.to_string(), info(shape, Dtype::F32))).collect();
+        assert!(recognise(&list, &Notes::new(), "x", None).is_err());
+        let mut list = of(&Architecture::Clip(ClipConfig::small()));
+        list.insert("visual.conv1.weight".into(), info(&[96, 0, 1 << 60, 4], Dtype::F32));
         assert!(recognise(&list, &Notes::new(), "x", None).is_err());
     }
 }

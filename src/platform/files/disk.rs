@@ -4,8 +4,8 @@ use std::fs::{File, OpenOptions};
 pub(super) use std::fs::{
     canonicalize, create_dir_all, read, read_to_string, remove_dir, remove_dir_all, remove_file, rename,
 };
-use std::io::{self, BufReader, ErrorKind, Read, Seek, SeekFrom, Write};
-use std::path::Path;
+use std::io::{self, BufReader, BufWriter, ErrorKind, Read, Seek, SeekFrom, Write};
+use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
 use super::{Entry, Metadata, Source};
@@ -39,27 +39,58 @@ pub(super) fn source(path: &Path) -> io::Result<impl Source + use<>> {
     Ok(OnDisk(Mutex::new(file), found.len()))
 }
 
+/// A temporary file beside `path`, flushed to the disk, then renamed over it.
 pub(super) fn write_atomic(path: &Path, bytes: &[u8]) -> io::Result<()> {
-    stream_atomic(path, |file| file.write_all(bytes))
+    let mut file = Writing::create(path)?;
+    file.write_all(bytes)?;
+    file.finish()
 }
 
-/// A temporary file beside `path`, flushed to the disk, then renamed over it.
-pub(super) fn stream_atomic(path: &Path, write: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> io::Result<()> {
-    if let Some(parent) = path.parent().filter(|p| !p.as_os_str().is_empty()) {
-        create_dir_all(parent)?;
+/// A temporary file that takes the place of another when it is finished, and goes when it is not.
+pub struct Writing {
+    file: BufWriter<File>,
+    temporary: PathBuf,
+    path: PathBuf,
+}
+
+impl Writing {
+    pub(super) fn create(path: &Path) -> io::Result<Self> {
+        if let Some(parent) = path.parent().filter(|p| !p.as_os_str().is_empty()) {
+            create_dir_all(parent)?;
+        }
+        let mut name = path.file_name().unwrap_or_default().to_os_string();
+        name.push(format!(".{}.tmp", std::process::id()));
+        let temporary = path.with_file_name(name);
+        let file = BufWriter::new(File::create(&temporary)?);
+        Ok(Self { file, temporary, path: path.to_owned() })
     }
-    let mut name = path.file_name().unwrap_or_default().to_os_string();
-    name.push(format!(".{}.tmp", std::process::id()));
-    let temporary = path.with_file_name(name);
-    let written = File::create(&temporary).and_then(|mut file| {
-        write(&mut file)?;
-        file.sync_all()
-    });
-    if let Err(error) = written.and_then(|()| rename(&temporary, path)) {
-        let _ = remove_file(&temporary);
-        return Err(error);
+
+    /// Puts the file in its place.
+    ///
+    /// # Errors
+    /// Whatever the file system refuses; what was there before is then untouched.
+    pub fn finish(mut self) -> io::Result<()> {
+        self.file.flush()?;
+        self.file.get_ref().sync_all()?;
+        rename(&self.temporary, &self.path)
     }
-    Ok(())
+}
+
+impl Write for Writing {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.file.write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.file.flush()
+    }
+}
+
+impl Drop for Writing {
+    fn drop(&mut self) {
+        // Nothing where it was renamed.
+        let _ = remove_file(&self.temporary);
+    }
 }
 
 pub(super) fn append(path: &Path, bytes: &[u8]) -> io::Result<()> {
@@ -90,10 +121,19 @@ mod tests {
         write_atomic(&path, b"one").expect("written");
         write_atomic(&path, b"two").expect("written");
         assert_eq!(read(&path).expect("read"), b"two");
-        let refused = stream_atomic(&path, |file| file.write_all(b"three").and(Err(io::Error::other("no more"))));
-        assert_eq!(refused.expect_err("an error").to_string(), "no more");
-        assert_eq!(read(&path).expect("read"), b"two");
         assert_eq!(list(path.parent().expect("a parent")).expect("listed").count(), 1);
+    }
+
+    #[test]
+    fn what_is_not_finished_leaves_nothing_behind() {
+        let dir = tempfile::tempdir().expect("a folder");
+        let path = dir.path().join("file");
+        write_atomic(&path, b"one").expect("written");
+        let mut file = Writing::create(&path).expect("created");
+        file.write_all(b"two").expect("written");
+        drop(file);
+        assert_eq!(read(&path).expect("read"), b"one");
+        assert_eq!(list(dir.path()).expect("listed").count(), 1);
     }
 
     #[test]

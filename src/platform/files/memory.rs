@@ -45,10 +45,35 @@ pub(super) fn write_atomic(path: &Path, bytes: &[u8]) -> io::Result<()> {
     changing(|tree| tree.write(path, bytes))
 }
 
-pub(super) fn stream_atomic(path: &Path, write: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> io::Result<()> {
-    let mut bytes = vec![];
-    write(&mut bytes)?;
-    write_atomic(path, &bytes)
+/// A file that takes its place when it is finished.
+pub struct Writing {
+    path: PathBuf,
+    bytes: Vec<u8>,
+}
+
+impl Writing {
+    pub(super) fn create(path: &Path) -> io::Result<Self> {
+        Ok(Self { path: path.to_owned(), bytes: vec![] })
+    }
+
+    /// Puts the file in its place.
+    ///
+    /// # Errors
+    /// Whatever the tree refuses; what was there before is then untouched.
+    pub fn finish(self) -> io::Result<()> {
+        write_atomic(&self.path, &self.bytes)
+    }
+}
+
+impl Write for Writing {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.bytes.extend(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
 }
 
 pub(super) fn append(path: &Path, bytes: &[u8]) -> io::Result<()> {

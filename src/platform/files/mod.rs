@@ -12,7 +12,7 @@ pub mod private;
 #[cfg(any(target_family = "wasm", test))]
 mod tree;
 
-use std::io::{self, BufRead, Seek, Write};
+use std::io::{self, BufRead, Seek};
 use std::path::{Path, PathBuf};
 
 use sha2::{Digest, Sha256};
@@ -23,6 +23,7 @@ use super::source::Source;
 use disk as system;
 #[cfg(target_family = "wasm")]
 use memory as system;
+pub use system::Writing;
 
 /// When something happened.
 pub type Time = web_time::SystemTime;
@@ -91,14 +92,6 @@ pub fn write_atomic(path: &Path, bytes: &[u8]) -> io::Result<()> {
     system::write_atomic(path, bytes)
 }
 
-/// As [`write_atomic`], for a file that is too large for the memory: `write` gives its bytes one part after the other.
-///
-/// # Errors
-/// As [`write_atomic`]; whatever `write` fails with.
-pub fn stream_atomic(path: &Path, write: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> io::Result<()> {
-    system::stream_atomic(path, write)
-}
-
 /// The SHA-256 of a file, in hex digits; read in parts.
 ///
 /// # Errors
@@ -113,6 +106,15 @@ pub fn sha256(path: &Path) -> io::Result<String> {
         sha.update(part);
     }
     Ok(sha.finalize().iter().map(|byte| format!("{byte:02x}")).collect())
+}
+
+/// Begins a file that is too large to lie in memory as a whole: what is written to it takes the place of `path` once
+/// it is finished, as [`write_atomic`] does. Dropped before, it leaves nothing.
+///
+/// # Errors
+/// As [`write_atomic`].
+pub fn create(path: &Path) -> io::Result<Writing> {
+    Writing::create(path)
 }
 
 /// Adds `bytes` at the end of a file, which is made where there is none; its folder must exist.
