@@ -19,11 +19,11 @@ use crate::model::family::{Family, Role};
 use crate::model::weights;
 use crate::platform::assets::{self, Asset};
 use crate::platform::rng::Key;
+use crate::rl::checkpointed;
 use crate::rl::entropy::normalized;
-use crate::rl::grpo::token_log_probs;
 use crate::rl::rollout::Rollout;
 use crate::rl::sampling::SamplingConfig;
-use crate::rl::trainer::{decode_levels, rollout_sampling, teacher_forced};
+use crate::rl::trainer::{decode_levels, rollout_sampling};
 
 /// Real pictures behind the reference moments of LOO-FID.
 const REFERENCE: usize = 2048;
@@ -223,7 +223,8 @@ async fn bootstrap_chunk(
     let tokens = rollout.finish(&family.prior).await;
     let ids: Vec<i32> = classes.iter().map(|&c| c as i32).collect();
     let labels = Tensor::from_data(TensorData::new(ids, [BATCH]), device);
-    let (_, h) = token_log_probs(teacher_forced(&family.prior, labels, tokens.clone()), tokens.clone());
+    // The logits of so many pictures at once would be the largest tensor of all, where the vocabulary is large.
+    let (_, h) = checkpointed::log_probs(&family.prior, labels, tokens.clone(), checkpointed::LOGITS).await;
     let features = read(family.features.features(decode_levels(family, tokens))).await?;
     Ok((features, f64::from(read(h.mean()).await?[0])))
 }
