@@ -20,28 +20,37 @@
 //! | pictures | 3 maps of N pictures at full size, or one block of CLIP's tower over N pictures, if larger |
 //!
 //! Not everything is there at once. What stays (program, weights, moments of the optimiser, keyframes) is added to
-//! the most that any one phase takes, and the [`Forecast::total`] is that sum. What an allocator keeps of a phase that
-//! is over counts too: up to 64 MB in a gradient step, and in a rollout 100 MB and an eighth of the step before it,
-//! but never more than the step took.
+//! the most that any one phase takes, and the [`Forecast::total`] is that sum. A gradient step is two such phases: the
+//! backward pass, and writing the new weights. What an allocator keeps of a phase that is over counts too: up to 64 MB
+//! in a gradient step, up to 100 MB of the opening, and in a rollout 100 MB and an eighth of the step before it, but
+//! never more than the step took; with `checkpointing` also half of the rollout's cache, up to 200 MB, in the step.
 //!
 //! **How well it agrees.** Resident memory at its highest, Linux, two threads, CPU backend, two updates, without evaluation
-//! but for the last line:
+//! but where it is named:
 //!
 //! | model, prompts x samples, micro-batch | measured | forecast |
 //! |---|---|---|
-//! | tiny, 2 x 2, 0 | 158 MB | 154 MB |
-//! | tiny, 16 x 8, 0 | 192 MB | 180 MB |
-//! | small, 4 x 4, 0 | 435 MB | 421 MB |
-//! | small, 16 x 8, 0 | 1633 MB | 1586 MB |
-//! | small, 16 x 8, 16 | 480 MB | 466 MB |
-//! | small, 32 x 16, 128 | 1696 MB | 1586 MB |
-//! | small, 24 x 16, 0 | 4180 MB | 4157 MB |
-//! | small, 4 x 4, 0, with evaluations of 64 pictures | 503 MB | 483 MB |
-//! | small, 8 x 12, 48, guidance 1: not used for fitting | 823 MB | 783 MB |
+//! | tiny, 2 x 2, 0 | 158 MB | 165 MB |
+//! | tiny, 16 x 8, 0 | 192 MB | 189 MB |
+//! | small, 4 x 4, 0 | 435 MB | 410 MB |
+//! | small, 16 x 8, 0 | 1633 MB | 1575 MB |
+//! | small, 16 x 8, 16 | 480 MB | 465 MB |
+//! | small, 32 x 16, 128 | 1696 MB | 1575 MB |
+//! | small, 24 x 16, 0 | 4180 MB | 4146 MB |
+//! | small, 4 x 4, 0, with evaluations of 64 pictures | 503 MB | 482 MB |
+//! | small, 8 x 12, 48, guidance 1: not used for fitting | 823 MB | 772 MB |
+//! | with `checkpointing`: tiny, 16 x 8, 0 | 184 MB | 181 MB |
+//! | small, 4 x 4, 0 | 386 MB | 379 MB |
+//! | small, 16 x 8, 0 | 696 MB | 675 MB |
+//! | small, 16 x 8, 16 | 499 MB | 450 MB |
+//! | small, 24 x 16, 0 | 1503 MB | 1488 MB |
+//! | a gradient step of LlamaGen-B alone, 4 rows, without `checkpointing` | 3606 MB | 4190 MB |
+//! | the same with it | 2523 MB | 2661 MB |
+//! | the same of 16 rows | 3058 MB | 3319 MB |
 //!
-//! The constants (150 and 75 MB, the factors 15, 2, 5 and 8, what is kept) were chosen with the first eight lines in
-//! view, so that only the last line tests them; each is one run on one machine. All forecasts lie below what was
-//! measured, by 1 to 7 %: a run that fits by less than that may still run out.
+//! The constants (160 and 75 MB, the factors 15, 2, 5, 8 and 3/2, what is kept) were chosen with these lines in view,
+//! but for the one that says otherwise and those of LlamaGen-B; each is one run on one machine. Forecasts of whole runs
+//! lie up to 10 % below what was measured: a run that fits by less than that may still run out.
 //!
 //! A graphics card was not measured: its driver does not tell. There the forecast is of the same tensors.
 
@@ -175,25 +184,28 @@ pub fn forecast(config: &RunConfig, shape: &FamilyConfig, watched: bool, keyfram
     let step = activations + logits;
     let rollout = cache(n, config.guidance);
     // A plain step takes up what the rollout has left; one with checkpointing is too small for that.
-    let left = if config.checkpointing { rollout.1 / 2 } else { 0 };
+    let left = if config.checkpointing { rollout.1 } else { 0 };
     let backward = [
         (Use::Gradients, prior),
         (Use::Activations, activations),
         (Use::Logits, logits),
-        (Use::Kept, (step * 3 / 20).min(64_000_000) + left),
+        (Use::Kept, (step * 3 / 20).min(64_000_000) + (left / 2).min(200_000_000)),
     ];
     let update = [(Use::Gradients, prior), (Use::NewPolicy, prior)];
     let all = |takes: &[(Use, u64)]| -> u64 { takes.iter().map(|(_, bytes)| bytes).sum() };
     let train = if all(&backward) > all(&update) { lasting(&backward) } else { lasting(&update) };
     let (bootstrap, scoring) = (cache(PASS, config.guidance), scored((PASS * t * v).min(together)));
     let mut moments = vec![
-        (Moment::Opening, lasting(&[bootstrap, scoring, (Use::Kept, (bootstrap.1 + scoring.1) / 2)])),
+        (
+            Moment::Opening,
+            lasting(&[bootstrap, scoring, (Use::Kept, ((bootstrap.1 + scoring.1) / 2).min(100_000_000))]),
+        ),
         (
             Moment::Generate,
             lasting(&[
                 rollout,
                 (Use::Logits, NUMBER * 4 * twins(config.guidance) * n * v),
-                (Use::Kept, step.max(rollout.1).min(100_000_000 + step / 8)),
+                (Use::Kept, step.max(left).min(100_000_000 + step / 8)),
             ]),
         ),
         (Moment::Reward, lasting(&[pictures(n)])),
@@ -338,35 +350,31 @@ mod tests {
         }
     }
 
-    /// What the issue asks for: pictures of 384 pixels by L within 24 GB, of 256 pixels by B within 8 GB.
     #[test]
     fn published_networks_are_tuned_within_the_memory_of_a_common_card() {
-        for (gpt, gigabytes) in [(GptConfig::b(256), 8), (GptConfig::l(576), 24)] {
+        // The rollout's cache decides how many pictures there may be; the gradient step takes four at a time.
+        for (gpt, prompts, gigabytes) in [(GptConfig::b(256), "12", 8), (GptConfig::l(576), "4", 24)] {
             let shape = FamilyConfig { gpt, ..FamilyConfig::small() };
-            let config =
-                run(&[("prompts", "12"), ("num_generations", "12"), ("micro_batch", "4"), ("checkpointing", "true")]);
+            let numbers = [("prompts", prompts), ("num_generations", "8"), ("micro_batch", "4")];
+            let config = run(&[&numbers[..], &[("checkpointing", "true")]].concat());
             let forecast = forecast(&config, &shape, false, 0);
             for (moment, total) in &forecast.moments {
-                println!("{} {moment:?}: {} MB", shape.gpt.dim, total / 1_000_000);
+                println!("width {}, {moment:?}: {} MB", shape.gpt.dim, total / 1_000_000);
             }
-            assert!(
-                forecast
-                    .moments
-                    .iter()
-                    .find(|(m, _)| *m == Moment::Train)
-                    .is_some_and(|m| m.1 < gigabytes * 1_000_000_000)
-            );
+            assert!(forecast.total < gigabytes << 30, "{} bytes", forecast.total);
         }
     }
 
     #[test]
     fn known_parts_have_their_known_size() {
-        let forecast = of(&[("guidance", "1.5"), ("micro_batch", "1")]);
+        let forecast = of(&[("guidance", "1.5"), ("micro_batch", "16")]);
         // 2.6 million parameters; 256 rows x 5 blocks x 64 tokens x 192 numbers, keys and values
         assert_eq!(bytes(&forecast, Use::Reference), 4 * FamilyConfig::small().parameters(Role::Prior));
         assert_eq!(forecast.moment, Moment::Generate);
         assert_eq!(bytes(&forecast, Use::Cache), 4 * 2 * 256 * 5 * 64 * 192);
-        assert_eq!(bytes(&of(&[("guidance", "1"), ("micro_batch", "1")]), Use::Cache), 4 * 2 * 128 * 5 * 64 * 192);
+        // Twice the pictures without guidance have as many rows.
+        let plain = of(&[("guidance", "1"), ("micro_batch", "8"), ("prompts", "32")]);
+        assert_eq!((plain.moment, bytes(&plain, Use::Cache)), (Moment::Generate, bytes(&forecast, Use::Cache)));
         let step = of(&[]);
         assert_eq!(
             (step.moment, step.largest),
