@@ -13,6 +13,7 @@ use super::{GptConfig, Transformer, config::UNSEEN};
 
 /// Id → the vectors that stand in front of the tokens.
 #[derive(Module, Debug)]
+#[expect(clippy::large_enum_variant, reason = "a network has one, and passes it by reference")]
 pub enum Condition {
     /// The id is a class: one vector.
     Class(LabelEmbedder),
