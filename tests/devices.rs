@@ -5,7 +5,7 @@ use artune::config::RunConfig;
 use artune::gpu::{adapters, choose};
 use artune::model::clip::ClipConfig;
 use artune::model::efficientnet::EfficientNetLite0Config;
-use artune::model::family::Family;
+use artune::model::family::{Family, Folders};
 use artune::model::policy::Policy;
 use artune::model::weights;
 use artune::platform::rng::Key;
@@ -73,7 +73,7 @@ fn ids<const D: usize>(n: usize, below: usize, shape: [usize; D], device: &Devic
 fn every_network_gives_the_same_on_the_gpu_as_on_the_cpu() {
     let Some(gpu) = gpu() else { return };
     let cpu = Device::flex();
-    let (a, b) = (Family::load(&tiny(), None, &cpu).expect("tiny"), Family::load(&tiny(), None, &gpu).expect("tiny"));
+    let (a, b) = (Family::load(&tiny(), Folders::default(), &cpu).expect("tiny"), Family::load(&tiny(), Folders::default(), &gpu).expect("tiny"));
     let text = ClipConfig::tiny().text;
     let run = |f: &Family, d: &Device| {
         let x = pictures(d);
@@ -123,7 +123,7 @@ fn every_network_gives_the_same_on_the_gpu_as_on_the_cpu() {
 fn the_same_seed_writes_the_same_tokens_on_the_gpu() {
     let Some(gpu) = gpu() else { return };
     let tokens = |device: &Device| {
-        let family = Family::load(&tiny(), None, device).expect("tiny");
+        let family = Family::load(&tiny(), Folders::default(), device).expect("tiny");
         let keys = (0..8).map(|i| Key::new(3).fold(i)).collect();
         let sampling = SamplingConfig { guidance: 2.0, top_k: 40, top_p: 0.95, ..SamplingConfig::default() };
         let tokens =

@@ -7,7 +7,7 @@ use artune::config::RunConfig;
 use artune::data::Pictures;
 use artune::model::family::Role;
 use artune::session::pretraining::{Order, train};
-use artune::session::{Command, Event, Options, Session, Span, start};
+use artune::session::{Command, Event, GivenFiles, Options, Session, Span, start};
 
 /// Three classes of four drawings each, as files; one of them is no picture.
 fn pictures(dir: &Path) {

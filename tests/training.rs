@@ -2,7 +2,7 @@
 
 use artune::config::RunConfig;
 use artune::metrics::Features;
-use artune::model::family::Family;
+use artune::model::family::{Family, Folders};
 use artune::model::mingpt::MinGptConfig;
 use artune::model::permuter::Permuter;
 use artune::model::policy::PolicyConfig;
@@ -119,7 +119,7 @@ fn a_closed_form_reward_rises_when_it_is_tuned_for() {
 #[test]
 fn tamings_prior_learns_by_the_same_trainer_and_goes_on_from_its_state() {
     let device = Device::flex();
-    let mut family = Family::load(&RunConfig { model: "tiny".into(), ..RunConfig::default() }, None, &device)
+    let mut family = Family::load(&RunConfig { model: "tiny".into(), ..RunConfig::default() }, Folders::default(), &device)
         .expect("procedural weights");
     let tokens = Tensor::<1, Int>::arange(0..16, &device).reshape([1, 16]);
     let picture = decode_levels(&family, tokens.clone());

@@ -24,30 +24,37 @@ use super::grpo::{LossOutput, token_log_probs};
 use crate::gpu::read::rest;
 use crate::model::policy::Policy;
 
-/// Logits that are computed together, at most: 16 MB; few in tests, so that they see more than one part.
-pub const LOGITS: usize = if cfg!(test) { 1 << 10 } else { 1 << 22 };
+/// Logits that are computed together, at most: 16 MB.
+pub const LOGITS: usize = 1 << 22;
 
 /// Log-probabilities and entropies of all `tokens` `[n, t]`, each `[n, t]`, as [`token_log_probs`] of all logits would
-/// give them, but never with more than [`LOGITS`] logits (or those of one position) at a time.
-pub async fn log_probs(model: &Policy, classes: Tensor<1, Int>, tokens: Tensor<2, Int>) -> (Tensor<2>, Tensor<2>) {
+/// give them, but never with more than `most` logits (or those of one position) at a time; [`LOGITS`] will do.
+pub async fn log_probs(
+    model: &Policy,
+    classes: Tensor<1, Int>,
+    tokens: Tensor<2, Int>,
+    most: usize,
+) -> (Tensor<2>, Tensor<2>) {
     let (mut x, mask) = begin(model, classes, tokens.clone());
     for block in 0..model.config().n_layer() {
         x = model.block(block, x, mask.clone());
         rest(&x.device()).await;
     }
-    head(model, model.predicting(x), tokens).await
+    head(model, model.predicting(x), tokens, most).await
 }
 
 /// Adds the gradient of a loss to `gradients`, and gives the loss back.
 ///
 /// `learner` records gradients, and `acting` is the same network without; `classes` `[n]` and `tokens` `[n, t]` are
-/// plain, and `loss` takes log-probabilities and entropies of the tokens, `[n, t]` each, that record gradients.
+/// plain, and `loss` takes log-probabilities and entropies of the tokens, `[n, t]` each, that record gradients. `most`
+/// is as for [`log_probs`].
 pub async fn backward(
     (learner, acting): (&Policy, &Policy),
     classes: Tensor<1, Int>,
     tokens: Tensor<2, Int>,
     loss: impl FnOnce(Tensor<2>, Tensor<2>) -> LossOutput,
     gradients: &mut GradientsAccumulator<Policy>,
+    most: usize,
 ) -> LossOutput {
     let (mut x, mask) = begin(acting, classes.clone(), tokens.clone());
     let device = x.device();
@@ -60,13 +67,13 @@ pub async fn backward(
     let given = x.dims()[1] - tokens.dims()[1]; // positions in front that predict nothing
     let hidden = acting.predicting(x);
 
-    let (logp, entropy) = head(acting, hidden.clone(), tokens.clone()).await;
+    let (logp, entropy) = head(acting, hidden.clone(), tokens.clone(), most).await;
     let (logp, entropy) = (logp.autodiff().require_grad(), entropy.autodiff().require_grad());
     let output = loss(logp.clone(), entropy.clone());
     let slopes = output.total.backward();
     let slopes = (logp.grad(&slopes), entropy.grad(&slopes));
 
-    let mut slope = head_backward(learner, hidden, tokens.clone(), slopes, gradients).await;
+    let mut slope = head_backward(learner, hidden, tokens.clone(), slopes, gradients, most).await;
     if given > 0 {
         let [n, _, dim] = slope.dims();
         slope = Tensor::cat(vec![Tensor::zeros([n, given, dim], &device), slope], 1);
@@ -100,9 +107,9 @@ fn but_the_last(tokens: Tensor<2, Int>) -> Tensor<2, Int> {
 }
 
 /// Log-probabilities and entropies of `tokens` `[n, t]` from what the last block gives, `[n, t, dim]`.
-async fn head(model: &Policy, hidden: Tensor<3>, tokens: Tensor<2, Int>) -> (Tensor<2>, Tensor<2>) {
+async fn head(model: &Policy, hidden: Tensor<3>, tokens: Tensor<2, Int>, most: usize) -> (Tensor<2>, Tensor<2>) {
     let (shape, device) = (tokens.dims(), hidden.device());
-    let (hidden, tokens, chunks) = rows(model, hidden, tokens);
+    let (hidden, tokens, chunks) = rows(hidden, tokens, most / model.config().vocab_size());
     let (mut logp, mut entropy) = (vec![], vec![]);
     for Range { start, end } in chunks {
         let part = hidden.clone().narrow(1, start, end - start);
@@ -122,9 +129,10 @@ async fn head_backward(
     tokens: Tensor<2, Int>,
     slopes: (Option<Tensor<2>>, Option<Tensor<2>>),
     gradients: &mut GradientsAccumulator<Policy>,
+    most: usize,
 ) -> Tensor<3> {
     let (shape, device) = (hidden.dims(), hidden.device());
-    let (hidden, tokens, chunks) = rows(learner, hidden, tokens);
+    let (hidden, tokens, chunks) = rows(hidden, tokens, most / learner.config().vocab_size());
     let (g, h) = slopes;
     let [g, h] = [g, h].map(|slope| slope.map(|slope| slope.reshape(tokens.dims())));
     let mut parts = vec![];
@@ -151,10 +159,11 @@ async fn head_backward(
     Tensor::cat(parts, 1).reshape(shape)
 }
 
-/// All positions of all sequences in one row, `[1, n * t, dim]` and `[1, n * t]`, and what of it is done together.
-fn rows(model: &Policy, hidden: Tensor<3>, tokens: Tensor<2, Int>) -> (Tensor<3>, Tensor<2, Int>, Vec<Range<usize>>) {
+/// All positions of all sequences in one row, `[1, n * t, dim]` and `[1, n * t]`, and what of it is done together: `most`
+/// positions, but at least one.
+fn rows(hidden: Tensor<3>, tokens: Tensor<2, Int>, most: usize) -> (Tensor<3>, Tensor<2, Int>, Vec<Range<usize>>) {
     let [n, t, dim] = hidden.dims();
-    let size = (LOGITS / model.config().vocab_size()).max(1);
+    let size = most.max(1);
     let chunks = (0..n * t).step_by(size).map(|start| start..(start + size).min(n * t)).collect();
     (hidden.reshape([1, n * t, dim]), tokens.reshape([1, n * t]), chunks)
 }
@@ -186,6 +195,8 @@ mod tests {
     }
 
     const ROWS: usize = 4;
+    /// Of the tiny network's 64 positions, 11 together: the last part is smaller than the others.
+    const MOST: usize = 11 * 64;
 
     /// A tiny network of classes or of captions, two of them padded.
     fn learner(config: &GptConfig, device: &Device) -> Policy {
@@ -238,7 +249,7 @@ mod tests {
         wanted.accumulate(&learner, GradientsParams::from_grads(want.total.backward(), &learner));
 
         let mut got = GradientsAccumulator::new();
-        let pass = backward((&learner, &acting), classes, tokens, |l, h| loss(level, l, h), &mut got);
+        let pass = backward((&learner, &acting), classes, tokens, |l, h| loss(level, l, h), &mut got, MOST);
         let output = pollster::block_on(pass);
 
         let figures = |output: LossOutput| output.stats.inner().into_data().iter::<f32>().collect::<Vec<_>>();
@@ -297,7 +308,7 @@ mod tests {
         let tokens = Tensor::<2, Int>::from_data(TensorData::new(tokens, [5, 16]), &device);
         let classes = Tensor::<1, Int>::from_data([0, 3, 1, 2, 16], &device);
         let want = token_log_probs(model.forward(classes.clone(), but_the_last(tokens.clone())), tokens.clone());
-        let got = pollster::block_on(log_probs(&model, classes, tokens));
+        let got = pollster::block_on(log_probs(&model, classes, tokens, MOST));
         for (got, want) in [(got.0, want.0), (got.1, want.1)] {
             let worst = (got - want).abs().max().into_scalar::<f32>();
             assert!(worst < 1e-6, "{worst}");

@@ -19,11 +19,11 @@ use crate::model::family::{Family, Folders, Role};
 use crate::model::weights;
 use crate::platform::assets::{self, Asset};
 use crate::platform::rng::Key;
+use crate::rl::checkpointed;
 use crate::rl::entropy::normalized;
-use crate::rl::grpo::token_log_probs;
 use crate::rl::rollout::Rollout;
 use crate::rl::sampling::SamplingConfig;
-use crate::rl::trainer::{decode_levels, rollout_sampling, teacher_forced};
+use crate::rl::trainer::{decode_levels, rollout_sampling};
 
 /// Real pictures behind the reference moments of LOO-FID.
 const REFERENCE: usize = 2048;
@@ -235,18 +235,11 @@ async fn bootstrap_chunk(
     let rollout = Rollout::new(&family.prior, &classes, keys, rollout_sampling(config), device);
     let tokens = rollout.finish(&family.prior).await;
     let ids: Vec<i32> = classes.iter().map(|&c| c as i32).collect();
-    let mut nats = 0.0;
-    // Logits of all positions are large: fewer rows at once where micro-batches are smaller.
-    let most = if config.micro_batch == 0 { size } else { size.min(config.micro_batch as usize) };
-    for start in (0..ids.len()).step_by(most) {
-        let part = start..(start + most).min(ids.len());
-        let tokens = tokens.clone().narrow(0, start, part.len());
-        let labels = Tensor::from_data(TensorData::new(ids[part.clone()].to_vec(), [part.len()]), device);
-        let (_, h) = token_log_probs(teacher_forced(&family.prior, labels, tokens.clone()), tokens);
-        nats += f64::from(read(h.mean()).await?[0]) * part.len() as f64;
-    }
+    let labels = Tensor::from_data(TensorData::new(ids, [classes.len()]), device);
+    // The logits of so many pictures at once would be the largest tensor of all, where the vocabulary is large.
+    let (_, h) = checkpointed::log_probs(&family.prior, labels, tokens.clone(), checkpointed::LOGITS).await;
     let features = read(family.features.features(decode_levels(family, tokens))).await?;
-    Ok((features, nats / ids.len() as f64))
+    Ok((features, f64::from(read(h.mean()).await?[0])))
 }
 
 /// Class of sample `i` of `n`: all in turn, or evenly spread over them where there are more classes than samples.

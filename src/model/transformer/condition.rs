@@ -15,6 +15,7 @@ use crate::model::layers::{embedding, linear};
 
 /// Id → the vectors that stand in front of the tokens.
 #[derive(Module, Debug)]
+#[expect(clippy::large_enum_variant, reason = "a network has one, and passes it by reference")]
 pub enum Condition {
     /// The id is a class: one vector.
     Class(LabelEmbedder),

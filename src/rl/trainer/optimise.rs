@@ -90,7 +90,7 @@ impl Trainer {
         tokens: Tensor<2, Int>,
     ) -> (Tensor<2>, Tensor<2>) {
         if self.config.checkpointing {
-            return checkpointed::log_probs(model, labels, tokens).await;
+            return checkpointed::log_probs(model, labels, tokens, checkpointed::LOGITS).await;
         }
         grpo::token_log_probs(teacher_forced(model, labels, tokens.clone()), tokens)
     }
@@ -127,7 +127,7 @@ impl Trainer {
             };
             let output = if self.config.checkpointing {
                 let networks = (&self.learner, &self.acting);
-                checkpointed::backward(networks, labels, tokens, loss, &mut accumulator).await
+                checkpointed::backward(networks, labels, tokens, loss, &mut accumulator, checkpointed::LOGITS).await
             } else {
                 let (labels, tokens) = (labels.autodiff(), tokens.autodiff());
                 let logits = teacher_forced(&self.learner, labels, tokens.clone());

@@ -182,7 +182,7 @@ mod tests {
     #[test]
     fn half_a_mass_lies_where_all_features_are_nothing() {
         let start = features(40, 2);
-        let whole = Scene::new(&features(50, 1), Some(&start)).unwrap();
+        let whole = Scene::new(&reference(50), Some(&start)).unwrap();
         let half = whole.clone().with_half_mass(0.5);
         let zero = whole.projection.place(&[0.0; 5]);
         let mean = whole.average.unwrap().mean;
