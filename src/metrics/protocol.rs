@@ -14,7 +14,7 @@ pub struct Protocol {
     pub network: String,
     /// Generated pictures.
     pub n: usize,
-    /// Reference pictures.
+    /// Reference pictures; 0 where there are only statistics of others.
     pub n_reference: usize,
     /// Classifier-free guidance scale; 1 is none.
     pub guidance: f64,
@@ -39,7 +39,10 @@ impl fmt::Display for Protocol {
             write!(f, ", temperature {}", self.temperature)?;
         }
         let hash: String = self.reference_hash.chars().take(8).collect();
-        write!(f, ", seed {}, reference {hash} (N = {})", self.seed, grouped(self.n_reference))?;
+        write!(f, ", seed {}", self.seed)?;
+        if self.n_reference > 0 {
+            write!(f, ", reference {hash} (N = {})", grouped(self.n_reference))?;
+        }
         if !self.note.is_empty() {
             write!(f, ", {}", self.note)?;
         }

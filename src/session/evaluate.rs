@@ -17,6 +17,10 @@ use crate::model::policy::Policy;
 use crate::model::weights;
 use crate::platform::assets::{self, Asset};
 use crate::platform::rng::Key;
+use super::reference::Reference;
+use super::statistics::spread;
+use crate::reward::loo_fid::LooFid;
+use crate::reward::moments::Moments;
 use crate::pretrain::features::classify;
 use crate::reward::RewardBatch;
 use crate::reward::mix::InstanceRewards;
@@ -58,107 +62,144 @@ pub struct Evaluation {
     pub pictures: Vec<Vec<u8>>,
 }
 
-/// Real pictures seen by the evaluation network.
+/// The evaluation network, and real pictures as it sees them.
 pub struct Evaluator {
     network: EfficientNetLite0,
-    reference: Features,
+    what: String,
+    real: Option<Real>,
+}
+
+/// Real pictures as the evaluation network sees them.
+struct Real {
+    features: Features,
     gaussian: Gaussian,
     hash: String,
-    what: String,
+}
+
+/// What is measured, and against what besides the evaluator's own pictures.
+pub struct Subject<'a> {
+    /// The policy.
+    pub policy: &'a Policy,
+    /// The frozen networks.
+    pub family: &'a Family,
+    /// The rewards.
+    pub rewards: &'a InstanceRewards,
+    /// What the distribution reward compares with.
+    pub reference: &'a Reference,
+    /// Pictures per pass.
+    pub together: usize,
 }
 
 impl Evaluator {
-    /// Looks at real pictures: training names, evenly by class, augmented as in training, seed 0.
+    /// Looks at real pictures, where there are any: training names, evenly by class, augmented as in training, seed 0.
     ///
     /// # Errors
     /// Where the device fails, or a page cannot fetch the network.
     pub async fn new(pictures: &Pictures, split: &Split, device: &Device) -> Result<Self> {
-        let config = EfficientNetLite0Config::default();
+        // Three times the side of the small pictures; what is larger enters at the size the network was trained for.
+        let small = EfficientNetLite0Config::default();
+        let config = if pictures.side > small.side { EfficientNetLite0Config { side: 224 } } else { small };
         let mut network = config.init(device);
         // Only measuring needs it: a page fetches it now.
         assets::fetch(&[Asset::EfficientNet], |_| ()).await?;
         weights::load(&mut network, assets::get(Asset::EfficientNet)?).context("the evaluation network")?;
-        let groups = pictures.groups(&split.train);
-        let mut parts = vec![];
-        for chunk in 0..REFERENCE / BATCH {
-            let mut random = Key::new(0).fold(PURPOSE).fold(chunk as u64).stream();
-            let batch = pictures.sample_batch(&groups, BATCH, &AugmentConfig::gentle(), &mut random);
-            parts.extend(read(network.features(batch.images(device))).await?);
+        let mut real = None;
+        if !pictures.is_empty() {
+            let groups = pictures.groups(&split.train);
+            let mut parts = vec![];
+            for chunk in 0..REFERENCE / BATCH {
+                let mut random = Key::new(0).fold(PURPOSE).fold(chunk as u64).stream();
+                let batch = pictures.sample_batch(&groups, BATCH, &AugmentConfig::gentle(), &mut random);
+                parts.extend(read(network.features(batch.images(device))).await?);
+            }
+            let features = features(REFERENCE, parts)?;
+            let gaussian = Gaussian::fit(&features)?;
+            real = Some(Real { features, gaussian, hash: pictures.fingerprint.clone() });
         }
-        let reference = features(REFERENCE, parts)?;
-        Ok(Self {
-            network,
-            gaussian: Gaussian::fit(&reference)?,
-            reference,
-            hash: pictures.fingerprint.clone(),
-            what: config.protocol(),
-        })
+        Ok(Self { network, what: config.protocol(), real })
     }
 
-    /// Draws pictures from `model` and measures them.
+    /// Draws pictures and measures them.
     ///
     /// # Errors
     /// Where the device fails, or there are too few samples to measure anything.
-    pub async fn evaluate(
-        &self,
-        model: &Policy,
-        family: &Family,
-        rewards: &InstanceRewards,
-        request: &Request,
-    ) -> Result<Evaluation> {
+    pub async fn evaluate(&self, subject: &Subject<'_>, request: &Request) -> Result<Evaluation> {
+        let Subject { policy, family, rewards, reference, together } = *subject;
         let device = &self.network.devices()[0];
         let (n, classes) = (request.samples, family.config.gpt.num_classes());
-        let labels: Vec<usize> = (0..n).map(|i| i % classes).collect();
+        let labels: Vec<usize> = (0..n).map(|i| spread(i, n, classes)).collect();
         let sampling = SamplingConfig {
             guidance: request.guidance,
             temperature: request.temperature,
             ..SamplingConfig::default()
         };
-        let (mut deep, mut scores, mut guesses, mut pictures) = (vec![], vec![], vec![], vec![]);
-        for start in (0..n).step_by(BATCH) {
-            let rows = start..(start + BATCH).min(n);
+        let batch = BATCH.min(together);
+        let (mut deep, mut rewarded) = (vec![], vec![]);
+        let (mut scores, mut guesses, mut pictures): (Vec<f64>, Vec<usize>, Vec<Vec<u8>>) = (vec![], vec![], vec![]);
+        for start in (0..n).step_by(batch) {
+            let rows = start..(start + batch).min(n);
             let keys = rows.clone().map(|i| Key::new(request.seed).fold(PURPOSE).fold(i as u64)).collect();
-            let tokens = Rollout::new(model, &labels[rows.clone()], keys, sampling, device).finish(model).await;
+            let tokens = Rollout::new(policy, &labels[rows.clone()], keys, sampling, device).finish(policy).await;
             let x = decode_levels(family, tokens);
             let batch = RewardBatch { pictures: x.clone(), classes: labels[rows.clone()].to_vec() };
-            scores.extend(read(rewards.score(&batch)).await?);
+            scores.extend(read(rewards.score(&batch)).await?.into_iter().map(f64::from));
             deep.extend(read(self.network.features(x.clone())).await?);
+            if self.real.is_none() {
+                rewarded.extend(read(family.features.features(x.clone())).await?);
+            }
             guesses.extend(classify(&family.judge, x.clone()).await?);
             pictures.extend(rgb_pictures(&read(x).await?, family.config.side));
         }
         let deep = features(n, deep)?;
-        let p = prdc::prdc(&self.reference, &deep, NEIGHBOURS)?;
-        let subset = 100.min(n);
-        let kernel_distance = kid(&deep, &self.reference, 20, subset, &Polynomial::default(), request.seed)?;
         let right = guesses.iter().zip(&labels).filter(|(a, b)| a == b).count();
         let mut metrics: BTreeMap<String, f64> = [
-            ("eval/fd".into(), frechet::frechet_to_reference(&deep, &self.gaussian)?),
-            ("eval/kid".into(), kernel_distance.mean),
-            ("eval/precision".into(), p.precision),
-            ("eval/recall".into(), p.recall),
-            ("eval/density".into(), p.density),
-            ("eval/coverage".into(), p.coverage),
             ("eval/class_accuracy".into(), right as f64 / n as f64),
-            ("eval/diversity".into(), within_class_diversity(&deep, &labels, classes)?),
             ("eval/vendi".into(), diversity::vendi_score(&deep)?),
         ]
         .into();
-        let names = rewards.names();
-        for (k, name) in names.iter().enumerate() {
-            let sum: f64 = scores.iter().skip(k).step_by(names.len()).map(|&s| s as f64).sum();
-            metrics.insert(format!("eval/reward/{name}"), sum / n as f64);
-        }
+        let diversity = within_class_diversity(&deep, &labels, classes)?;
+        metrics.extend(diversity.map(|diversity| ("eval/diversity".to_string(), diversity)));
+        let means = rewards.means(&rewards.table(&scores));
+        metrics.extend(means.into_iter().map(|(name, mean)| (format!("eval/reward/{name}"), mean)));
+        let subset = 100.min(n);
+        let (network, n_reference, reference_hash) = match &self.real {
+            Some(real) => {
+                let p = prdc::prdc(&real.features, &deep, NEIGHBOURS)?;
+                let kernel_distance = kid(&deep, &real.features, 20, subset, &Polynomial::default(), request.seed)?;
+                metrics.extend([
+                    ("eval/fd".to_string(), frechet::frechet_to_reference(&deep, &real.gaussian)?),
+                    ("eval/kid".into(), kernel_distance.mean),
+                    ("eval/precision".into(), p.precision),
+                    ("eval/recall".into(), p.recall),
+                    ("eval/density".into(), p.density),
+                    ("eval/coverage".into(), p.coverage),
+                ]);
+                (format!("FD on {}", self.what), real.features.n(), real.hash.clone())
+            }
+            None => {
+                // Without real pictures there are only the statistics that the reward compares with.
+                let moments = Moments::of(&features(n, rewarded)?, reference.moments.form())?;
+                let distance = LooFid::new(reference.moments.clone(), moments, 0.0)?.distance();
+                metrics.insert("eval/fd_rewarded".into(), distance);
+                let about = format!("FD on the rewarded network, to {}", reference.about);
+                (format!("{about}; variety on {}", self.what), 0, "none".into())
+            }
+        };
+        let note = match &self.real {
+            Some(_) => format!(
+                "of training names, gently augmented; samples of all classes in turn; k = {NEIGHBOURS}; KID of 20 subsets of {subset}; diversity: mean cosine distance within a class; class accuracy by a judge that nothing is rewarded by"
+            ),
+            None => "samples evenly over the classes; diversity: mean cosine distance within a class; class accuracy by EfficientNet-Lite0, which nothing is rewarded by".into(),
+        };
         let protocol = Protocol {
-            network: format!("FD on {}", self.what),
+            network,
             n,
-            n_reference: self.reference.n(),
+            n_reference,
             guidance: request.guidance,
             temperature: request.temperature,
             seed: request.seed,
-            reference_hash: self.hash.clone(),
-            note: format!(
-                "of training names, gently augmented; samples of all classes in turn; k = {NEIGHBOURS}; KID of 20 subsets of {subset}; diversity: mean cosine distance within a class; class accuracy by a judge that nothing is rewarded by"
-            ),
+            reference_hash,
+            note,
         };
         Ok(Evaluation { metrics, protocol: protocol.to_string(), pictures })
     }
@@ -170,8 +211,8 @@ fn features(n: usize, values: Vec<f32>) -> Result<Features> {
 }
 
 /// Mean cosine distance between samples of the same class, averaged over classes: 0 when a class has become one
-/// picture. (Over all pairs, classes would hide each other's collapse.)
-fn within_class_diversity(deep: &Features, labels: &[usize], classes: usize) -> Result<f64> {
+/// picture; `None` where no class has two. (Over all pairs, classes would hide each other's collapse.)
+fn within_class_diversity(deep: &Features, labels: &[usize], classes: usize) -> Result<Option<f64>> {
     let (mut sum, mut counted) = (0.0, 0);
     for class in 0..classes {
         let rows: Vec<usize> = (0..labels.len()).filter(|&i| labels[i] == class).collect();
@@ -180,5 +221,5 @@ fn within_class_diversity(deep: &Features, labels: &[usize], classes: usize) -> 
             counted += 1;
         }
     }
-    Ok(sum / f64::from(counted.max(1)))
+    Ok((counted > 0).then(|| sum / f64::from(counted)))
 }

@@ -243,7 +243,7 @@ async fn bootstrap_chunk(
 }
 
 /// Class of sample `i` of `n`: all in turn, or evenly spread over them where there are more classes than samples.
-fn spread(i: usize, n: usize, classes: usize) -> usize {
+pub(super) fn spread(i: usize, n: usize, classes: usize) -> usize {
     if n < classes { i * classes / n } else { i % classes }
 }
 

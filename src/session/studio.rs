@@ -7,7 +7,7 @@ use anyhow::Result;
 use burn::prelude::*;
 
 use super::checkpoint::{self, Saved};
-use super::evaluate::{Evaluation, Evaluator, Request};
+use super::evaluate::{Evaluation, Evaluator, Request, Subject};
 use super::inspect::Inspector;
 use super::origin::Origin;
 use super::protocol::Options;
@@ -51,6 +51,8 @@ pub struct Studio {
     pub trainer: Trainer,
     /// The plane in which the pictures are shown among the real ones.
     pub scene: Scene,
+    /// What the distribution reward compares with.
+    pub reference: Reference,
     /// Where the pictures and networks are from.
     pub origin: Origin,
     /// Seconds that the run had been going before this session.
@@ -187,6 +189,7 @@ impl Studio {
             split,
             trainer,
             scene,
+            reference,
             origin,
             seconds,
             changed,
@@ -206,7 +209,15 @@ impl Studio {
             self.evaluator = Some(Evaluator::new(&self.pictures, &self.split, &self.device).await?);
         }
         let Some(evaluator) = &self.evaluator else { anyhow::bail!("no evaluator") };
-        evaluator.evaluate(self.trainer.policy(), self.trainer.family(), self.trainer.rewards(), request).await
+        let (trainer, batch) = (&self.trainer, self.trainer.config().rollout_batch as usize);
+        let subject = Subject {
+            policy: trainer.policy(),
+            family: trainer.family(),
+            rewards: trainer.rewards(),
+            reference: &self.reference,
+            together: if batch == 0 { usize::MAX } else { batch },
+        };
+        evaluator.evaluate(&subject, request).await
     }
 
     /// Draws pictures of the given classes: always the same seeds, so that two moments of a run compare.
