@@ -46,10 +46,10 @@ pub fn safetensors(
 }
 
 /// Writes what `torch.save({'model': OrderedDict(...)}, ...)` writes: `torch.load` gives it back, also with
-/// `weights_only=True`. `read` as for [`safetensors`].
+/// `weights_only=True`. `read` as for [`safetensors()`].
 ///
 /// # Errors
-/// As [`safetensors`].
+/// As [`safetensors()`].
 pub fn torch(
     out: &mut dyn Write,
     tensors: &BTreeMap<String, Info>,
