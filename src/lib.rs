@@ -12,14 +12,15 @@
 //! 5. [`rl::advantage`], [`rl::grpo`], [`rl::entropy`]: from payments to a gradient.
 //! 6. [`rl::trainer`]: one update, from first to last.
 //!
-//! Layers depend downwards only: `config, platform → gpu → model, data → metrics → reward → rl, pretrain →
-//! session → ui | cli`. `tests/architecture.rs` keeps this true.
+//! Layers depend downwards only: `config, platform → formats → gpu → model, data → metrics → reward → rl, pretrain →
+//! session → ui | cli`. `tests/architecture.rs` keeps this true. [`formats`] reads and writes files of tensors.
 #![recursion_limit = "256"]
 
 #[cfg(not(target_family = "wasm"))]
 pub mod cli;
 pub mod config;
 pub mod data;
+pub mod formats;
 pub mod gpu;
 pub mod metrics;
 pub mod model;

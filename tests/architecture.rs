@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 /// Rooms from the ground up; a room may use those before it, and its own.
 const ORDER: &[&[&str]] = &[
     &["config", "platform"],
+    &["formats"],
     &["gpu"],
     &["model", "data"],
     &["metrics"],

@@ -5,11 +5,13 @@ pub mod compare;
 pub mod devices;
 pub mod eval;
 pub mod export;
+pub mod import;
 pub mod presets;
 pub mod pretrain;
 pub mod progress;
 pub mod record;
 pub mod sample;
+pub mod stand_in;
 pub mod statistics;
 mod teach;
 pub mod tune;
@@ -95,6 +97,10 @@ enum Verb {
     Pretrain(pretrain::PretrainArgs),
     /// Write a tuned model as safetensors with LlamaGen's key names.
     Export(export::ExportArgs),
+    /// Tell which published network a file holds, and bring it into this program's form.
+    Import(import::ImportArgs),
+    /// Write a file of a published network's size that stands in for it until it is downloaded.
+    StandIn(stand_in::StandInArgs),
     /// Set finished runs side by side: before and after, mean and spread over seeds.
     Compare(compare::CompareArgs),
     /// List the named settings.
@@ -235,6 +241,8 @@ pub fn main() -> Result<()> {
         Some(Verb::Eval(args)) => eval::run(&args),
         Some(Verb::Pretrain(args)) => pretrain::run(&args),
         Some(Verb::Export(args)) => export::run(&args),
+        Some(Verb::Import(args)) => import::run(&args),
+        Some(Verb::StandIn(args)) => stand_in::run(&args),
         Some(Verb::Compare(args)) => compare::run(&args),
         Some(Verb::Presets(args)) => presets::run(&args),
         Some(Verb::Devices(args)) => devices::run(&args),

@@ -1,6 +1,7 @@
 //! A device ready for use, or why there is none.
 
 use burn::prelude::Device;
+use burn::tensor::DType;
 use burn::tensor::wgpu::WgpuSetup;
 
 use super::adapter::AdapterInfo;
@@ -49,6 +50,11 @@ pub enum DeviceError {
         /// What may be asked for.
         known: String,
     },
+}
+
+/// Whether `device` can store numbers in half precision and widen them: every CPU, and adapters with `shader-f16`.
+pub fn supports_half(device: &Device) -> bool {
+    device.supports_dtype(DType::F16)
 }
 
 /// Whether `spec` leaves the choice to us.

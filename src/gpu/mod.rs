@@ -15,7 +15,7 @@ pub use adapter::adapters;
 pub use adapter::{AdapterInfo, AdapterKind, AdapterLimits};
 #[cfg(not(target_family = "wasm"))]
 pub use choose::{choose, choose_for_window, describe, open};
-pub use device::{Chosen, DeviceError};
+pub use device::{Chosen, DeviceError, supports_half};
 pub use gumbel::add_gumbel;
 #[cfg(target_family = "wasm")]
 pub use page::open;

@@ -8,11 +8,13 @@ pub mod frechet;
 pub mod inception_score;
 pub mod kid;
 pub mod linalg;
+pub mod measure;
 pub mod prdc;
 pub mod projection;
 pub mod protocol;
 
 pub use frechet::Gaussian;
+pub use measure::Measure;
 pub use projection::Projection;
 pub use protocol::Protocol;
 

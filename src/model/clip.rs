@@ -19,6 +19,8 @@ use burn::nn::{Embedding, EmbeddingConfig, LayerNorm, LayerNormConfig};
 use burn::prelude::*;
 use burn::tensor::module::linear;
 
+use super::layers::{embedding, single};
+
 /// Mean of each colour channel that pictures are centred by (OpenAI's training set).
 pub const MEAN: [f32; 3] = [0.481_454_66, 0.457_827_5, 0.408_210_73];
 /// Standard deviation of each colour channel that pictures are divided by.
@@ -121,14 +123,14 @@ impl Clip {
         // The end token has the highest id of all: that is how CLIP finds it.
         let end = ids.argmax(1).reshape([n, 1, 1]).expand([n, 1, width]);
         let x = self.ln_final.forward(x.gather(1, end).reshape([n, width])); // row by row, so one row is enough
-        x.matmul(self.text_projection.val())
+        x.matmul(single(&self.text_projection))
     }
 
     /// Ids `[n, len]` with their positions, `[n, len, width]`: what enters the first block.
     pub fn embed_text(&self, ids: Tensor<2, Int>) -> Tensor<3> {
         let len = ids.dims()[1];
-        let positions = self.positional_embedding.val().narrow(0, 0, len);
-        self.token_embedding.forward(ids) + positions.unsqueeze::<3>()
+        let positions = single(&self.positional_embedding).narrow(0, 0, len);
+        embedding(&self.token_embedding, ids) + positions.unsqueeze::<3>()
     }
 
     /// The causal mask of `len` positions, `[1, 1, len, len]`: 0 where a row may see a column.
@@ -189,13 +191,13 @@ impl VisionTransformer {
     pub fn forward(&self, pictures: Tensor<4>) -> Tensor<2> {
         let x = self.transformer.forward(self.embed(pictures), None);
         let class = x.narrow(1, 0, 1).squeeze_dim::<2>(1);
-        self.ln_post.forward(class).matmul(self.proj.val())
+        self.ln_post.forward(class).matmul(single(&self.proj))
     }
 
     /// Class token and patches with their positions, normed, `[n, 1 + patches, width]`: what enters the first block.
     pub fn embed(&self, pictures: Tensor<4>) -> Tensor<3> {
         let [n, c, h, w] = pictures.dims();
-        let kernel = self.conv1.weight.val();
+        let kernel = single(&self.conv1.weight);
         let [width, _, p, _] = kernel.dims();
         let (rows, columns) = (h / p, w / p);
         // Patches do not overlap, so the convolution is one matrix product.
@@ -205,7 +207,7 @@ impl VisionTransformer {
             .reshape([n, rows * columns, c * p * p]);
         let patches = linear(patches, kernel.reshape([width, c * p * p]).transpose(), None);
         let class = self.class_embedding.val().reshape([1, 1, width]).expand([n, 1, width]);
-        let x = Tensor::cat(vec![class, patches], 1) + self.positional_embedding.val().unsqueeze::<3>();
+        let x = Tensor::cat(vec![class, patches], 1) + single(&self.positional_embedding).unsqueeze::<3>();
         self.ln_pre.forward(x)
     }
 }

@@ -17,7 +17,7 @@ use serde::{Deserialize, Serialize};
 use super::batch_norm::BatchNorm;
 
 /// Stages: repeats, kernel, stride, expansion, channels.
-const STAGES: [(usize, usize, usize, usize, usize); 7] = [
+pub(super) const STAGES: [(usize, usize, usize, usize, usize); 7] = [
     (1, 3, 1, 1, 16),
     (2, 3, 2, 6, 24),
     (2, 5, 2, 6, 40),
@@ -26,8 +26,8 @@ const STAGES: [(usize, usize, usize, usize, usize); 7] = [
     (4, 5, 2, 6, 192),
     (1, 3, 1, 6, 320),
 ];
-const STEM: usize = 32;
-const HEAD: usize = 1280;
+pub(super) const STEM: usize = 32;
+pub(super) const HEAD: usize = 1280;
 
 /// How pictures enter an [`EfficientNetLite0`].
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -159,6 +159,16 @@ pub struct EfficientNetLite0 {
 }
 
 impl EfficientNetLite0 {
+    /// How pictures enter it.
+    pub fn config(&self) -> EfficientNetLite0Config {
+        EfficientNetLite0Config { side: self.side }
+    }
+
+    /// Length of the feature vector.
+    pub fn dim(&self) -> usize {
+        HEAD
+    }
+
     /// Features `[n, 1280]` of pictures `[n, 3, h, w]` in [0, 1].
     pub fn features(&self, pictures: Tensor<4>) -> Tensor<2> {
         let size = InterpolateOptions::new(InterpolateMode::Bilinear)

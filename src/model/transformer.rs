@@ -14,6 +14,7 @@ use burn::tensor::activation::{silu, softmax};
 
 pub use config::GptConfig;
 
+use super::layers::{embedding, linear};
 use super::rope::Rope;
 
 /// The network. See the module's documentation.
@@ -47,13 +48,13 @@ impl Transformer {
         let x = self.embed(class, tokens); // [batch, seq, dim]
         let mask = self.mask(x.dims()[1]);
         let x = self.layers.iter().fold(x, |x, layer| layer.forward(x, &self.rope, mask.clone()));
-        self.output.forward(self.norm.forward(x))
+        linear(&self.output, self.norm.forward(x))
     }
 
     /// Class and tokens as vectors: `[batch]`, `[batch, seq - 1]` → `[batch, seq, dim]`.
     pub fn embed(&self, class: Tensor<1, Int>, tokens: Tensor<2, Int>) -> Tensor<3> {
         let class = self.cls_embedding.forward(class); // [batch, 1, dim]
-        Tensor::cat(vec![class, self.tok_embeddings.forward(tokens)], 1)
+        Tensor::cat(vec![class, embedding(&self.tok_embeddings, tokens)], 1)
     }
 
     /// The causal mask of `seq` positions, `[1, 1, seq, seq]`: 0 where a row may see a column.
@@ -81,14 +82,14 @@ impl Transformer {
 
     /// Goes on by one token: given token `pos` of every sequence `[batch, 1]`, logits `[batch, vocab]` of `pos + 1`.
     pub fn step(&self, tokens: Tensor<2, Int>, pos: usize, cache: &mut KvCache) -> Tensor<2> {
-        self.decode(self.tok_embeddings.forward(tokens), pos + 1, cache)
+        self.decode(embedding(&self.tok_embeddings, tokens), pos + 1, cache)
     }
 
     /// One position of every sequence, `[batch, 1, dim]` → `[batch, vocab]`. The class stands at position 0.
     fn decode(&self, x: Tensor<3>, position: usize, cache: &mut KvCache) -> Tensor<2> {
         let layers = self.layers.iter().zip(&mut cache.layers);
         let x = layers.fold(x, |x, (layer, cache)| layer.decode(x, &self.rope, position, cache));
-        self.output.forward(self.norm.forward(x)).squeeze_dim(1)
+        linear(&self.output, self.norm.forward(x)).squeeze_dim(1)
     }
 }
 
@@ -102,7 +103,7 @@ pub struct LabelEmbedder {
 impl LabelEmbedder {
     /// `[batch]` → `[batch, 1, dim]`.
     pub fn forward(&self, class: Tensor<1, Int>) -> Tensor<3> {
-        self.embedding_table.forward(class.unsqueeze_dim::<2>(1))
+        embedding(&self.embedding_table, class.unsqueeze_dim::<2>(1))
     }
 }
 
@@ -151,21 +152,21 @@ impl Attention {
     /// All positions at once: `[batch, seq, dim]` → the same; `mask` `[1, 1, seq, seq]` is added to the logits.
     pub fn forward(&self, x: Tensor<3>, rope: &Rope, mask: Tensor<4>) -> Tensor<3> {
         let [q, k, v] = self.project(x, rope, 0);
-        self.wo.forward(attend(q, k, v, Some(mask)))
+        linear(&self.wo, attend(q, k, v, Some(mask)))
     }
 
     /// One position `[batch, 1, dim]`, against the keys and values of all before it.
     fn decode(&self, x: Tensor<3>, rope: &Rope, position: usize, cache: &mut LayerCache) -> Tensor<3> {
         let [q, k, v] = self.project(x, rope, position);
         let [keys, values] = cache.push(k, v, position); // [batch, n_kv_head, position + 1, head_dim]
-        self.wo.forward(attend(q, keys, values, None)) // nothing later is in the cache: no mask
+        linear(&self.wo, attend(q, keys, values, None)) // nothing later is in the cache: no mask
     }
 
     /// Queries, keys and values `[batch, heads, seq, head_dim]` of positions `start..`; queries and keys are turned.
     fn project(&self, x: Tensor<3>, rope: &Rope, start: usize) -> [Tensor<4>; 3] {
         let [batch, seq, dim] = x.dims();
         let (heads, kv_heads) = (self.n_head, self.n_kv_head);
-        let qkv = self.wqkv.forward(x).reshape([batch, seq, heads + 2 * kv_heads, dim / heads]);
+        let qkv = linear(&self.wqkv, x).reshape([batch, seq, heads + 2 * kv_heads, dim / heads]);
         let qk = rope.apply(qkv.clone().narrow(2, 0, heads + kv_heads), start); // [batch, seq, heads + kv_heads, head_dim]
         let q = qk.clone().narrow(2, 0, heads);
         let k = qk.narrow(2, heads, kv_heads);
@@ -206,7 +207,7 @@ pub struct FeedForward {
 impl FeedForward {
     /// `[batch, seq, dim]` → the same.
     pub fn forward(&self, x: Tensor<3>) -> Tensor<3> {
-        self.w2.forward(silu(self.w1.forward(x.clone())) * self.w3.forward(x))
+        linear(&self.w2, silu(linear(&self.w1, x.clone())) * linear(&self.w3, x))
     }
 }
 

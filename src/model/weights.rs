@@ -1,33 +1,33 @@
-//! Weights in and out: `safetensors` files in the published checkpoints' own key names and layout.
+//! Weights in and out, in the published checkpoints' own key names and layout: read from any file of tensors, written as
+//! `safetensors`.
 //!
 //! A module's fields are named like the peer's keys, so a file needs no table of names: burn's adapters transpose
 //! linear weights (`[out, in]` in the file, `[in, out]` here) and rename norm parameters (`weight` ↔ `gamma`).
 //!
-//! A file is checked as a whole *before* a single parameter changes: a network is loaded completely or not at all.
+//! A file is checked as a whole *before* a single parameter changes. Then its tensors are read one at a time, each when
+//! its parameter's turn comes: beside the network, memory holds one tensor and no copy of the file.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use burn::module::Module;
-use burn::store::burn_pack::Tensor as StoredTensor;
+use burn::store::burn_pack::{self, Tensor as StoredTensor};
 use burn::store::{
-    BurnToPyTorchAdapter, FloatCastAdapter, ModuleAdapter, ModuleContext, ModuleSnapshot, PyTorchToBurnAdapter,
-    SafetensorsStore,
+    ApplyResult, BurnToPyTorchAdapter, FloatCastAdapter, ModuleAdapter, ModuleContext, ModuleSnapshot,
+    PyTorchToBurnAdapter, SafetensorsStore, bridge,
 };
-use burn::tensor::{DType, Shape};
-use safetensors::SafeTensors;
-use safetensors::tensor::{Dtype, Metadata};
+use burn::tensor::{DType, Shape, TensorData};
+use half::f16;
 use thiserror::Error;
 
-/// Longest header accepted, in bytes. The largest published network here has some 1200 tensors: well below 1 MiB.
-const MAX_HEADER: u64 = 32 << 20;
+use crate::formats::{Dtype, FormatError, Tensors};
 
-/// Keys that peers store beside their weights for bookkeeping. A file's key is ignored when its last segment is one
-/// of these and the network has no such parameter: usage counters of the codebook, step counters of batch
-/// normalisation, and tables that follow from the configuration.
+/// Last segments of keys under which peers keep what follows from the configuration or counts something.
 const BOOKKEEPING: &[&str] = &[
     "codebook_used",
     "num_batches_tracked",
     "freqs_cis",
+    "inv_freq",
     "causal_mask",
     "attn_mask",
     "position_ids",
@@ -36,27 +36,31 @@ const BOOKKEEPING: &[&str] = &[
     "vocab_size",
 ];
 
-/// Heads that only training needs: a file's key that begins with one is ignored likewise. (The auxiliary classifier of
-/// torchvision's Inception-v3.)
-const TRAINING_ONLY: &[&str] = &["AuxLogits."];
+/// Why a key that a network has no parameter for may be in its file all the same; `None` where it may not.
+///
+/// Peers store usage counters of the codebook, step counters of batch normalisation and causal masks; taming-transformers
+/// the loss's own networks; torchvision a second classifier for training; trainers a running mean and the optimiser.
+pub fn ignored(key: &str) -> Option<&'static str> {
+    let last = key.rsplit('.').next().unwrap_or(key);
+    if BOOKKEEPING.contains(&last) || key.ends_with("attn.mask") {
+        return Some("bookkeeping");
+    }
+    let key = key.strip_prefix("first_stage_model.").unwrap_or(key);
+    match key.split(['.', '_']).next() {
+        Some("loss" | "discriminator") => Some("networks of a training loss"),
+        Some("AuxLogits") => Some("a classifier for training only"),
+        Some("ema" | "optimizer" | "teacher") => Some("a trainer's own state"),
+        _ if key.starts_with("model_ema.") => Some("a trainer's own state"),
+        _ => None,
+    }
+}
 
 /// Why weights could not be read or written.
 #[derive(Debug, Error)]
 pub enum WeightsError {
-    /// Fewer bytes than the 8 that hold the header's length.
-    #[error("not a safetensors file: {0} bytes are too few even for the header's length")]
-    TooShort(usize),
-    /// The header would reach beyond the file, or is absurdly long.
-    #[error("not a safetensors file: it claims a header of {header} bytes in a file of {file} bytes")]
-    HeaderLength {
-        /// Claimed length of the header, in bytes.
-        header: u64,
-        /// Length of the file, in bytes.
-        file: usize,
-    },
-    /// The header is no valid description of the bytes that follow it.
-    #[error("damaged safetensors file: {0}")]
-    Header(String),
+    /// The file is damaged, or no file of tensors at all.
+    #[error(transparent)]
+    Format(#[from] FormatError),
     /// The file describes another network.
     #[error("the weights belong to another network{}{}{}",
         listed("missing", .missing), listed("unexpected", .extra), listed("of another shape or type", .misfit))]
@@ -73,20 +77,103 @@ pub enum WeightsError {
     Store(String),
 }
 
-/// Fills `module` with the weights in `bytes`: a `safetensors` file in PyTorch's names and layout, f16, bf16, f32 or
-/// f64, widened or narrowed to f32. A scalar of the file fits a parameter of shape `[1]`.
+/// How a network's parameters are found in a file, and kept.
+#[derive(Clone, Copy)]
+pub struct Loading<'a> {
+    /// The file's key for one of the network's.
+    pub key: &'a dyn Fn(&str) -> String,
+    /// Whether the file may hold more than this network.
+    pub part: bool,
+    /// Whether matrices and tables stay in half precision on the device, for networks that compute with
+    /// [`super::layers`]. Whatever has one dimension (biases, norms) is kept in single precision.
+    pub half: bool,
+}
+
+impl Default for Loading<'_> {
+    /// The network's own keys, all that the file has, in single precision.
+    fn default() -> Self {
+        Self { key: &str::to_string, part: false, half: false }
+    }
+}
+
+/// [`load_from`] for a file in memory, whole and in single precision.
 ///
 /// # Errors
-/// Where the file is damaged or does not hold exactly this network's parameters (see [`WeightsError::Mismatch`]; only
-/// bookkeeping keys such as `quantize.codebook_used` may be left over). `module` is then unchanged.
+/// As [`load_from`].
 pub fn load<M: Module>(module: &mut M, bytes: &[u8]) -> Result<(), WeightsError> {
-    compare(&expected(module), &header(bytes)?)?;
-    let mut store = SafetensorsStore::from_bytes(Some(bytes.to_vec()))
-        .with_from_adapter(PyTorchToBurnAdapter.chain(FloatCastAdapter::to(DType::F32)).chain(ScalarToVector))
-        .skip_enum_variants(true)
-        .allow_partial(false);
-    module.load_from(&mut store).map_err(|e| WeightsError::Store(e.to_string()))?;
-    Ok(())
+    load_from(module, &Arc::new(Tensors::open(bytes.to_vec())?), Loading::default())
+}
+
+/// Fills `module` with the weights in `file`, in PyTorch's names and layout: floats of any width. A scalar of the file
+/// fits a parameter of shape `[1]`.
+///
+/// # Errors
+/// Where the file does not hold exactly this network's parameters (see [`WeightsError::Mismatch`]; only keys that are
+/// [`ignored`] may be left over): `module` is then unchanged. Where the file cannot be read to its end: `module` is then
+/// filled in part and of no use.
+pub fn load_from<M: Module>(module: &mut M, file: &Arc<Tensors>, loading: Loading<'_>) -> Result<(), WeightsError> {
+    let tensors = matching(&expected(module), file, loading)?;
+    let result = module.apply(tensors, None, Some(Box::new(PyTorchToBurnAdapter)), true);
+    complete(&result)
+}
+
+/// The tensors of `file` under the network's names, none of them read yet.
+fn matching(
+    expected: &BTreeMap<String, (Vec<usize>, DType)>,
+    file: &Arc<Tensors>,
+    loading: Loading<'_>,
+) -> Result<Vec<StoredTensor>, WeightsError> {
+    let keys: BTreeMap<&str, String> = expected.keys().map(|key| (key.as_str(), (loading.key)(key))).collect();
+    let (mut missing, mut misfit) = (vec![], vec![]);
+    for (key, (shape, dtype)) in expected {
+        let key = &keys[key.as_str()];
+        match file.info(key) {
+            None => missing.push(key.clone()),
+            Some(info) if fits(&info.shape, shape) && info.dtype.is_float() && dtype.is_float() => {}
+            Some(info) => {
+                misfit.push(format!("{key} (file {} {:?}, network {dtype:?} {shape:?})", info.dtype, info.shape));
+            }
+        }
+    }
+    let known: BTreeSet<&String> = keys.values().collect();
+    let unknown = |key: &&str| !loading.part && !known.contains(&key.to_string()) && ignored(key).is_none();
+    let extra: Vec<String> = file.names().filter(unknown).map(String::from).collect();
+    if !(missing.is_empty() && extra.is_empty() && misfit.is_empty()) {
+        return Err(WeightsError::Mismatch { missing, extra, misfit });
+    }
+    let tensor = |(name, (shape, _)): (&String, &(Vec<usize>, DType))| {
+        let (file, key, shape) = (file.clone(), keys[name.as_str()].clone(), Shape::from(shape.clone()));
+        let half = loading.half && shape.num_dims() > 1;
+        let dtype = if half { DType::F16 } else { DType::F32 };
+        bridge::deferred(name.clone(), dtype, shape.clone(), None, move || {
+            let read = if half { halves(&file, &key, shape.clone()) } else { singles(&file, &key, shape.clone()) };
+            read.map_err(|e| burn_pack::Error::IoError(e.to_string()))
+        })
+    };
+    Ok(expected.iter().map(tensor).collect())
+}
+
+fn singles(file: &Tensors, key: &str, shape: Shape) -> Result<TensorData, FormatError> {
+    Ok(TensorData::new(file.f32(key)?, shape))
+}
+
+fn halves(file: &Tensors, key: &str, shape: Shape) -> Result<TensorData, FormatError> {
+    let numbers: Vec<f16> = match file.info(key) {
+        Some(info) if info.dtype == Dtype::F16 => {
+            file.bytes(key)?.as_chunks().0.iter().map(|&bytes| f16::from_le_bytes(bytes)).collect()
+        }
+        _ => file.f32(key)?.into_iter().map(f16::from_f32).collect(),
+    };
+    Ok(TensorData::new(numbers, shape))
+}
+
+/// Whether every parameter was filled.
+fn complete(result: &ApplyResult) -> Result<(), WeightsError> {
+    match result.errors.first() {
+        Some(error) => Err(WeightsError::Store(error.to_string())),
+        None if result.missing.is_empty() => Ok(()),
+        None => Err(WeightsError::Store(format!("{} parameters were not filled", result.missing.len()))),
+    }
 }
 
 /// The weights of `module` as a `safetensors` file in PyTorch's names and layout, as f16 where `half` is set, with
@@ -126,24 +213,11 @@ pub fn in_order(bytes: &[u8]) -> Result<Vec<u8>, WeightsError> {
 /// # Errors
 /// Where the file is damaged.
 pub fn metadata(bytes: &[u8]) -> Result<BTreeMap<String, String>, WeightsError> {
-    let notes = header(bytes)?.metadata().clone().unwrap_or_default();
-    Ok(notes.into_iter().collect())
-}
-
-/// Reads the header after checking that it can be one: the length comes from the file, so nothing may trust it.
-fn header(bytes: &[u8]) -> Result<Metadata, WeightsError> {
-    let (length, rest) = bytes.split_first_chunk::<8>().ok_or(WeightsError::TooShort(bytes.len()))?;
-    let length = u64::from_le_bytes(*length);
-    if length > MAX_HEADER || length > rest.len() as u64 {
-        return Err(WeightsError::HeaderLength { header: length, file: bytes.len() });
-    }
-    // This also proves that the tensors lie back to back and end exactly where the file does.
-    let (_, header) = SafeTensors::read_metadata(bytes).map_err(|e| WeightsError::Header(e.to_string()))?;
-    Ok(header)
+    Ok(Tensors::open(bytes.to_vec())?.notes().clone())
 }
 
 /// What a file for `module` must hold: PyTorch's names → shape and kind of number.
-fn expected<M: Module>(module: &M) -> BTreeMap<String, (Vec<usize>, DType)> {
+pub(super) fn expected<M: Module>(module: &M) -> BTreeMap<String, (Vec<usize>, DType)> {
     module
         .collect(None, Some(Box::new(BurnToPyTorchAdapter)), true)
         .into_iter()
@@ -151,30 +225,10 @@ fn expected<M: Module>(module: &M) -> BTreeMap<String, (Vec<usize>, DType)> {
         .collect()
 }
 
-fn compare(expected: &BTreeMap<String, (Vec<usize>, DType)>, file: &Metadata) -> Result<(), WeightsError> {
-    let file: BTreeMap<_, _> = file.tensors().into_iter().collect();
-    let missing: Vec<String> = expected.keys().filter(|key| !file.contains_key(*key)).cloned().collect();
-    let extra: Vec<String> =
-        file.keys().filter(|key| !expected.contains_key(*key) && !is_bookkeeping(key)).cloned().collect();
-    let misfit: Vec<String> = expected
-        .iter()
-        .filter_map(|(key, (shape, dtype))| {
-            let found = file.get(key)?;
-            let is_float = matches!(found.dtype, Dtype::F16 | Dtype::BF16 | Dtype::F32 | Dtype::F64);
-            let same_shape = found.shape == *shape || (found.shape.is_empty() && *shape == [1]);
-            let fits = same_shape && is_float == dtype.is_float();
-            (!fits).then(|| format!("{key} (file {:?} {:?}, network {dtype:?} {shape:?})", found.dtype, found.shape))
-        })
-        .collect();
-    if missing.is_empty() && extra.is_empty() && misfit.is_empty() {
-        return Ok(());
-    }
-    Err(WeightsError::Mismatch { missing, extra, misfit })
-}
-
-fn is_bookkeeping(key: &str) -> bool {
-    TRAINING_ONLY.iter().any(|head| key.starts_with(head))
-        || key.rsplit('.').next().is_some_and(|last| BOOKKEEPING.contains(&last))
+/// Whether a tensor of shape `file` can fill one of shape `network`: PyTorch stores a single number with no dimension,
+/// burn's smallest parameter has one.
+pub(super) fn fits(file: &[usize], network: &[usize]) -> bool {
+    file == network || (file.is_empty() && network == [1])
 }
 
 /// `; what: a, b, c and 7 more`, or nothing for an empty list.
@@ -205,29 +259,13 @@ impl ModuleAdapter for Half {
     }
 }
 
-/// PyTorch stores a single number with no dimension; burn's smallest parameter has one.
-#[derive(Clone)]
-struct ScalarToVector;
-
-impl ModuleAdapter for ScalarToVector {
-    fn adapt(&self, mut tensor: StoredTensor, _: ModuleContext<'_>) -> StoredTensor {
-        if tensor.shape.is_empty() {
-            tensor.shape = Shape::new([1]); // the bytes are the same
-        }
-        tensor
-    }
-
-    fn clone_box(&self) -> Box<dyn ModuleAdapter> {
-        Box::new(self.clone())
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use std::collections::HashMap;
 
     use burn::nn::{Embedding, EmbeddingConfig, Linear, LinearConfig, RmsNorm, RmsNormConfig};
     use burn::prelude::*;
+    use safetensors::SafeTensors;
     use safetensors::tensor::TensorView;
 
     use super::*;
@@ -259,7 +297,7 @@ mod tests {
         let zeros = vec![0u8; 4096];
         let views = tensors.iter().map(|(name, shape)| {
             let bytes = 4 * shape.iter().product::<usize>();
-            (name.to_string(), TensorView::new(Dtype::F32, shape.to_vec(), &zeros[..bytes]).unwrap())
+            (name.to_string(), TensorView::new(safetensors::Dtype::F32, shape.to_vec(), &zeros[..bytes]).unwrap())
         });
         safetensors::serialize(views, None::<HashMap<String, String>>).unwrap()
     }
@@ -329,15 +367,75 @@ mod tests {
     fn hostile_files_are_refused() {
         let good = save_bytes(&net(), false, &[]).unwrap();
         let refused = |bytes: &[u8]| load(&mut net(), bytes).unwrap_err();
-        assert!(matches!(refused(&good[..5]), WeightsError::TooShort(5)));
-        assert!(matches!(refused(&good[..20]), WeightsError::HeaderLength { .. }));
         let mut long = good.clone();
         long[..8].copy_from_slice(&u64::MAX.to_le_bytes());
-        assert!(matches!(refused(&long), WeightsError::HeaderLength { header: u64::MAX, .. }));
-        assert!(matches!(refused(&good[..good.len() - 1]), WeightsError::Header(_)), "cut short");
-        assert!(matches!(refused(&[good.clone(), vec![0]].concat()), WeightsError::Header(_)), "bytes left over");
-        let mut garbled = good;
+        let mut garbled = good.clone();
         garbled[8..16].fill(b'{');
-        assert!(matches!(refused(&garbled), WeightsError::Header(_)));
+        let more = [good.clone(), vec![0]].concat();
+        for bytes in [&[], &good[..5], &good[..20], &good[..good.len() - 1], &more, &long, &garbled] {
+            assert!(matches!(refused(bytes), WeightsError::Format(_)), "{}", refused(bytes));
+        }
+    }
+
+    fn opened(bytes: Vec<u8>) -> Arc<Tensors> {
+        Arc::new(Tensors::open(bytes).unwrap())
+    }
+
+    #[test]
+    fn a_part_of_a_file_is_found_under_other_names() {
+        let (from, mut to) = (net(), net());
+        let bytes = save_bytes(&from, false, &[]).unwrap();
+        let stored = SafeTensors::deserialize(&bytes).unwrap();
+        let renamed = stored.iter().map(|(name, view)| (format!("first_stage_model.{name}"), view));
+        let other = ("transformer.pos_emb".to_string(), stored.tensor("head.bias").unwrap());
+        let both = safetensors::serialize(renamed.chain([other]), None::<HashMap<String, String>>).unwrap();
+        let loading = Loading { key: &|key| format!("first_stage_model.{key}"), part: true, half: false };
+        load_from(&mut to, &opened(both.clone()), loading).unwrap();
+        assert_eq!(values(&from.head.weight), values(&to.head.weight));
+        let whole = load_from(&mut to, &opened(both.clone()), Loading { part: false, ..loading }).unwrap_err();
+        assert!(whole.to_string().ends_with("; unexpected: transformer.pos_emb"), "{whole}");
+        let missing = load_from(&mut to, &opened(both), Loading { key: &|key| format!("x.{key}"), ..loading });
+        assert!(missing.unwrap_err().to_string().contains("missing: x.head.bias, x.head.weight"));
+    }
+
+    #[test]
+    fn halves_stay_halves_on_the_device_but_for_what_has_one_dimension() {
+        let (from, mut to) = (net(), net());
+        for half in [false, true] {
+            let bytes = save_bytes(&from, half, &[]).unwrap();
+            load_from(&mut to, &opened(bytes), Loading { half: true, ..Loading::default() }).unwrap();
+            assert_eq!((to.head.weight.val().dtype(), to.table.weight.val().dtype()), (DType::F16, DType::F16));
+            assert_eq!((to.norm.gamma.val().dtype(), to.scale.val().dtype()), (DType::F32, DType::F32));
+            let halves = to.head.weight.val().into_data().convert::<f32>().try_to_vec::<f32>().unwrap();
+            for (a, b) in values(&from.head.weight).into_iter().zip(halves) {
+                assert!((a - b).abs() < 1e-3, "{a} {b}");
+            }
+        }
+    }
+
+    /// A file that breaks off: its header is whole, its last bytes cannot be read.
+    struct Broken(Vec<u8>);
+
+    impl crate::formats::Source for Broken {
+        fn len(&self) -> u64 {
+            self.0.len() as u64
+        }
+
+        fn read_at(&self, offset: u64, into: &mut [u8]) -> std::io::Result<()> {
+            let end = offset as usize + into.len();
+            if end == self.0.len() {
+                return Err(std::io::Error::other("the disk was taken out"));
+            }
+            into.copy_from_slice(&self.0[offset as usize..end]);
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn a_file_that_breaks_off_is_an_error_in_words() {
+        let bytes = save_bytes(&net(), false, &[]).unwrap();
+        let file = Arc::new(Tensors::open(Broken(bytes)).unwrap());
+        let error = load_from(&mut net(), &file, Loading::default()).unwrap_err().to_string();
+        assert!(error.contains("the disk was taken out"), "{error}");
     }
 }

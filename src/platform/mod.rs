@@ -9,4 +9,5 @@ pub mod memory;
 pub mod page;
 pub mod processor;
 pub mod rng;
+pub mod source;
 pub mod task;

@@ -17,6 +17,7 @@ pub mod inspect;
 pub mod kept;
 pub mod keyframes;
 pub mod machine;
+pub mod networks;
 pub mod opening;
 pub mod origin;
 #[cfg(not(target_family = "wasm"))]

@@ -1,9 +1,14 @@
 //! CLIP against open_clip, OpenAI's and HPSv2's own code: tokens, features, cosines, logits, score.
 
+use std::sync::Arc;
+
 use anyhow::{Context, Result, ensure};
+use artune::formats::Tensors;
+use artune::gpu::supports_half;
 use artune::model::bpe::Bpe;
 use artune::model::clip::{Clip, ClipConfig, TextConfig, VisionConfig, cosine, normalize, similarity};
-use artune::model::weights;
+use artune::model::weights::{self, Loading};
+use burn::tensor::DType;
 use serde_json::Value;
 
 use crate::case::{Case, same_ids};
@@ -14,6 +19,9 @@ const FEATURES: f64 = 1e-4;
 const COSINE: f64 = 2e-5;
 /// Tolerance on logits: cosines times up to 100.
 const LOGITS: f64 = 1e-3;
+
+/// Tolerance on cosines of a network whose matrices are kept in half precision.
+const HALF: f64 = 1e-3;
 
 /// open_clip's nested configuration, or the flat one of OpenAI's `build_model` (heads of width 64, QuickGELU).
 fn config(case: &Case) -> Result<ClipConfig> {
@@ -71,7 +79,22 @@ pub fn check(case: &Case) -> Result<()> {
     // HPSv2 scores each picture with its own prompt: the first texts, one a picture.
     let pairs = image_features.dims()[0].min(text_features.dims()[0]);
     let score = cosine(image_features.narrow(0, 0, pairs), text_features.narrow(0, 0, pairs));
-    case.compare("hps_score", score, COSINE)
+    case.compare("hps_score", score, COSINE)?;
+    check_half(case)
+}
+
+/// The same network with its matrices kept in half precision on the device: the cosines move by what the weights lost.
+fn check_half(case: &Case) -> Result<()> {
+    if !supports_half(&case.device) {
+        println!("    no half precision on this device");
+        return Ok(());
+    }
+    let mut clip: Clip = config(case)?.init(&case.device);
+    let file = Arc::new(Tensors::open(std::fs::read(case.weights())?)?);
+    weights::load_from(&mut clip, &file, Loading { half: true, ..Loading::default() })?;
+    ensure!(clip.visual.proj.val().dtype() == DType::F16, "the weights are not kept in half precision");
+    let (image, text) = (clip.visual.forward(case.tensor("image")?), clip.encode_text(case.ids("text")?));
+    case.compare("cosine", similarity(image, text), HALF)
 }
 
 /// Runs the tokenizer case: the same strings through open_clip's, HPSv2's and OpenAI's tokenizer.

@@ -4,7 +4,9 @@ use burn::module::{Initializer, Param};
 use burn::nn::{LayerNorm, LayerNormConfig, Linear, LinearConfig};
 use burn::prelude::*;
 use burn::tensor::activation::{gelu, sigmoid, softmax};
-use burn::tensor::module::linear;
+use burn::tensor::module::linear as product;
+
+use crate::model::layers::{linear, single};
 
 /// What both towers' transformers are made from.
 pub(super) struct TransformerShape {
@@ -99,7 +101,7 @@ impl Attention {
     pub fn forward(&self, x: Tensor<3>, mask: Option<Tensor<4>>) -> Tensor<3> {
         let [n, len, width] = x.dims();
         let (heads, head) = (self.heads, width / self.heads);
-        let qkv = linear(x, self.in_proj_weight.val().transpose(), Some(self.in_proj_bias.val()));
+        let qkv = product(x, single(&self.in_proj_weight).transpose(), Some(self.in_proj_bias.val()));
         let [q, k, v] = [0, 1, 2]
             .map(|part| qkv.clone().narrow(2, part * width, width).reshape([n, len, heads, head]).swap_dims(1, 2)); // [n, heads, len, head]
         let logits = (q * (head as f64).powf(-0.5)).matmul(k.transpose()); // [n, heads, len, len]
@@ -108,7 +110,7 @@ impl Attention {
             None => logits,
         };
         let y = softmax(logits, 3).matmul(v).swap_dims(1, 2).reshape([n, len, width]); // heads side by side
-        self.out_proj.forward(y)
+        linear(&self.out_proj, y)
     }
 }
 
@@ -125,8 +127,8 @@ pub struct Mlp {
 impl Mlp {
     /// `[n, len, width]` → the same.
     pub fn forward(&self, x: Tensor<3>) -> Tensor<3> {
-        let x = self.c_fc.forward(x);
+        let x = linear(&self.c_fc, x);
         let x = if self.quick_gelu { x.clone() * sigmoid(x * 1.702) } else { gelu(x) };
-        self.c_proj.forward(x)
+        linear(&self.c_proj, x)
     }
 }

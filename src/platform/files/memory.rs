@@ -1,6 +1,6 @@
 //! The file system of a page: one tree in memory.
 
-use std::io::{self, Cursor, ErrorKind};
+use std::io::{self, Cursor, ErrorKind, Write};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
@@ -37,8 +37,18 @@ pub(super) fn open(path: &Path) -> io::Result<Cursor<Bytes>> {
     Ok(Cursor::new(with(|tree| tree.read(path))?))
 }
 
+pub(super) fn source(path: &Path) -> io::Result<Bytes> {
+    with(|tree| tree.read(path))
+}
+
 pub(super) fn write_atomic(path: &Path, bytes: &[u8]) -> io::Result<()> {
     changing(|tree| tree.write(path, bytes))
+}
+
+pub(super) fn stream_atomic(path: &Path, write: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> io::Result<()> {
+    let mut bytes = vec![];
+    write(&mut bytes)?;
+    write_atomic(path, &bytes)
 }
 
 pub(super) fn append(path: &Path, bytes: &[u8]) -> io::Result<()> {

@@ -12,8 +12,10 @@ pub mod private;
 #[cfg(any(target_family = "wasm", test))]
 mod tree;
 
-use std::io::{self, BufRead, Seek};
+use std::io::{self, BufRead, Seek, Write};
 use std::path::{Path, PathBuf};
+
+use super::source::Source;
 
 #[cfg(not(target_family = "wasm"))]
 use disk as system;
@@ -69,6 +71,15 @@ pub fn open(path: &Path) -> io::Result<impl BufRead + Seek + use<>> {
     system::open(path)
 }
 
+/// Opens a file for reading it from any place, such as a network of some gigabytes. What is written to it later may
+/// be seen or not.
+///
+/// # Errors
+/// As [`read`].
+pub fn source(path: &Path) -> io::Result<impl Source + use<>> {
+    system::source(path)
+}
+
 /// Writes `bytes` to `path` so that a crash at any moment leaves the old file or the new one. Folders on the way are
 /// made.
 ///
@@ -76,6 +87,14 @@ pub fn open(path: &Path) -> io::Result<impl BufRead + Seek + use<>> {
 /// Whatever the file system refuses; `path` is then untouched. `StorageFull` where a page holds too much already.
 pub fn write_atomic(path: &Path, bytes: &[u8]) -> io::Result<()> {
     system::write_atomic(path, bytes)
+}
+
+/// As [`write_atomic`], for a file that is too large for the memory: `write` gives its bytes one part after the other.
+///
+/// # Errors
+/// As [`write_atomic`]; whatever `write` fails with.
+pub fn stream_atomic(path: &Path, write: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> io::Result<()> {
+    system::stream_atomic(path, write)
 }
 
 /// Adds `bytes` at the end of a file, which is made where there is none; its folder must exist.

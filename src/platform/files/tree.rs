@@ -7,6 +7,7 @@ use std::ops::Bound;
 use std::path::{Component, Path, PathBuf};
 use std::sync::Arc;
 
+use super::super::source::{self, Source};
 use super::{Entry, Metadata, Time};
 
 /// The bytes of a file, shared with whoever reads it: none are copied until the file changes.
@@ -16,6 +17,16 @@ pub(super) struct Bytes(pub(super) Arc<Vec<u8>>);
 impl AsRef<[u8]> for Bytes {
     fn as_ref(&self) -> &[u8] {
         &self.0
+    }
+}
+
+impl Source for Bytes {
+    fn len(&self) -> u64 {
+        self.0.len() as u64
+    }
+
+    fn read_at(&self, offset: u64, into: &mut [u8]) -> io::Result<()> {
+        source::copy(&self.0, offset, into)
     }
 }
 
