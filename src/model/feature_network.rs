@@ -81,3 +81,30 @@ impl FeatureNetwork {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use burn::tensor::{Device, Distribution};
+
+    use super::*;
+    use crate::model::efficientnet::EfficientNetLite0Config;
+    use crate::model::features::FeatureNetConfig;
+
+    #[test]
+    fn features_are_as_long_as_the_network_says_and_so_says_its_protocol() {
+        let device = Device::flex();
+        let x = || Tensor::<4>::random([2, 3, 8, 8], Distribution::Uniform(0.0, 1.0), &device);
+        let efficient_net = EfficientNetLite0Config { side: 32 }.init(&device);
+        let networks = [
+            (FeatureNetwork::Small(FeatureNetConfig::tiny().init(&device)), 16),
+            (FeatureNetwork::EfficientNet(efficient_net), 1000),
+        ];
+        for (network, classes) in networks {
+            let features = network.features(x());
+            assert_eq!(features.dims(), [2, network.dim()], "{}", network.name());
+            assert_eq!(network.logits(features).dims(), [2, classes]);
+            assert!(network.protocol().contains(&format!("{} pooled features", network.dim())));
+            assert!(network.fid_of().is_none());
+        }
+    }
+}

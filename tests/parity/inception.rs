@@ -18,8 +18,8 @@ const TOLERANCE: f64 = 5e-4;
 /// Tolerance on resized pictures, in units of 1 (white).
 const PICTURE: f64 = 1e-5;
 
-/// Tolerance on features where the weights are stored in half precision.
-const HALF: f64 = 1e-1;
+/// Tolerance on features where the weights are stored in half precision: five times the drift seen.
+const HALF: f64 = 2e-2;
 
 /// Keys and shapes of FID's network.
 const FID: &str = "manifest_pt_inception-2015-12-05.json";
@@ -64,29 +64,30 @@ fn compare<const D: usize>(case: &Case, name: &str, got: Tensor<D>, tolerance: f
     close_f32(name, &host(got)?, &want, tolerance)
 }
 
-/// Runs the case.
+/// Runs the case. A software adapter would take minutes over all of it: a graphics device gets one picture through each
+/// network, in every form and precision, and leaves out what only differs in the pictures.
 pub fn check(case: &Case) -> Result<()> {
-    // A software adapter would take minutes for all pictures, so there only the first one of each kind is measured.
-    let n = if case.device == Device::flex() { 4 } else { 1 };
+    let all = case.device == Device::flex();
+    let n = if all { 4 } else { 1 };
     let large = pictures(case, "images299_u8")?.narrow(0, 0, n);
     let small = pictures(case, "images_small_u8")?.narrow(0, 0, n);
     check_resizing(case, &small)?;
 
     let net = network(case, InceptionConfig::pytorch_fid(), FID)?;
     check_blocks(case, &net, "i299", &large)?;
-    let net = net.freeze(false);
-    let means = check_blocks(case, &net, "small", &small)?;
-    for (mean, want) in net.block_means(small.clone().narrow(0, 0, 1)).into_iter().zip(means) {
-        let apart = (mean - want.narrow(0, 0, 1)).abs().max().into_scalar::<f32>();
-        ensure!(f64::from(apart) < TOLERANCE, "block means differ from the means of blocks by {apart}");
+    if all {
+        let net = net.clone().freeze(false);
+        let means = check_blocks(case, &net, "small", &small)?;
+        for (mean, want) in net.block_means(small.clone().narrow(0, 0, 1)).into_iter().zip(means) {
+            let apart = (mean - want.narrow(0, 0, 1)).abs().max().into_scalar::<f32>();
+            ensure!(f64::from(apart) < TOLERANCE, "block means differ from the means of blocks by {apart}");
+        }
     }
-    // Half precision, as far as it may stray: the largest feature here is 37.
-    let half = network(case, InceptionConfig::pytorch_fid(), FID)?.freeze(true);
     println!("    weights of half precision");
-    compare(case, "i299.pool3", half.features(large.clone().narrow(0, 0, 1)), HALF)?;
+    compare(case, "i299.pool3", net.freeze(true).features(large.clone().narrow(0, 0, 1)), HALF)?;
 
     let net = network(case, InceptionConfig::torch_fidelity(), FID)?.freeze(false);
-    for (name, x) in [("i299", &large), ("small", &small)] {
+    for (name, x) in [("small", &small), ("i299", &large)].into_iter().take(if all { 2 } else { 1 }) {
         let features = net.features(x.clone());
         let logits = net.logits_unbiased(features.clone());
         compare(case, &format!("{name}.torch_fidelity.logits_unbiased"), logits, TOLERANCE)?;
@@ -94,9 +95,11 @@ pub fn check(case: &Case) -> Result<()> {
     }
 
     let net = network(case, InceptionConfig::paper_code(), IMAGENET)?.freeze(false);
-    let features = net.features(large);
-    compare(case, "i299.torchvision.logits", net.logits(features.clone()), TOLERANCE)?;
-    compare(case, "i299.torchvision.pool", features, TOLERANCE)?;
+    if all {
+        let features = net.features(large);
+        compare(case, "i299.torchvision.logits", net.logits(features.clone()), TOLERANCE)?;
+        compare(case, "i299.torchvision.pool", features, TOLERANCE)?;
+    }
     compare(case, "small.torchvision_aa_meanstd.pool", net.features(small), TOLERANCE)
 }
 
