@@ -73,7 +73,10 @@ fn ids<const D: usize>(n: usize, below: usize, shape: [usize; D], device: &Devic
 fn every_network_gives_the_same_on_the_gpu_as_on_the_cpu() {
     let Some(gpu) = gpu() else { return };
     let cpu = Device::flex();
-    let (a, b) = (Family::load(&tiny(), Folders::default(), &cpu).expect("tiny"), Family::load(&tiny(), Folders::default(), &gpu).expect("tiny"));
+    let (a, b) = (
+        Family::load(&tiny(), Folders::default(), &cpu).expect("tiny"),
+        Family::load(&tiny(), Folders::default(), &gpu).expect("tiny"),
+    );
     let text = ClipConfig::tiny().text;
     let run = |f: &Family, d: &Device| {
         let x = pictures(d);

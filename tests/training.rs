@@ -119,8 +119,9 @@ fn a_closed_form_reward_rises_when_it_is_tuned_for() {
 #[test]
 fn tamings_prior_learns_by_the_same_trainer_and_goes_on_from_its_state() {
     let device = Device::flex();
-    let mut family = Family::load(&RunConfig { model: "tiny".into(), ..RunConfig::default() }, Folders::default(), &device)
-        .expect("procedural weights");
+    let mut family =
+        Family::load(&RunConfig { model: "tiny".into(), ..RunConfig::default() }, Folders::default(), &device)
+            .expect("procedural weights");
     let tokens = Tensor::<1, Int>::arange(0..16, &device).reshape([1, 16]);
     let picture = decode_levels(&family, tokens.clone());
     family.config.gpt =

@@ -8,12 +8,14 @@ pub mod frechet;
 pub mod inception_score;
 pub mod kid;
 pub mod linalg;
+pub mod measure;
 pub mod prdc;
 pub mod projection;
 pub mod protocol;
 pub mod statistics;
 
 pub use frechet::Gaussian;
+pub use measure::Measure;
 pub use projection::Projection;
 pub use protocol::Protocol;
 pub use statistics::Statistics;

@@ -159,6 +159,16 @@ pub struct EfficientNetLite0 {
 }
 
 impl EfficientNetLite0 {
+    /// How pictures enter it.
+    pub fn config(&self) -> EfficientNetLite0Config {
+        EfficientNetLite0Config { side: self.side }
+    }
+
+    /// Length of the feature vector.
+    pub fn dim(&self) -> usize {
+        HEAD
+    }
+
     /// Features `[n, 1280]` of pictures `[n, 3, h, w]` in [0, 1].
     pub fn features(&self, pictures: Tensor<4>) -> Tensor<2> {
         let size = InterpolateOptions::new(InterpolateMode::Bilinear)

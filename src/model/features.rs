@@ -89,6 +89,11 @@ pub struct FeatureNet {
 }
 
 impl FeatureNet {
+    /// Length of the feature vector.
+    pub fn dim(&self) -> usize {
+        self.norm_out.num_channels
+    }
+
     /// Outputs of all stages, finest first, for pictures `[n, 3, h, w]` in [0, 1]: `[n, channels, h / 2^i, w / 2^i]`.
     pub fn maps(&self, pictures: Tensor<4>) -> Vec<Tensor<4>> {
         let mut maps = vec![conv(&self.conv_in, pictures * 2.0 - 1.0)];

@@ -1,10 +1,11 @@
 //! Inception-v3 (Szegedy et al. 2015) in the two forms that generated pictures are measured with, under the published
 //! checkpoints' own key names.
 //!
-//! * [`Variant::Fid`]: TensorFlow's network of 2015-12-05, as pytorch-fid (`inception.py`) and torch-fidelity
+//! * [`InceptionVariant::Fid`]: TensorFlow's network of 2015-12-05, as pytorch-fid (`inception.py`) and torch-fidelity
 //!   (`feature_extractor_inceptionv3.py`) load it from `pt_inception-2015-12-05`. What FID means, and nothing else is.
-//! * [`Variant::ImageNet`]: torchvision's `inception_v3` with `IMAGENET1K_V1`, by which the paper's code rewards.
-//!   Distances on it are of another size and may not be called FID.
+//!   Averages are of what is inside the picture, and the last block takes a largest value instead.
+//! * [`InceptionVariant::ImageNet`]: torchvision's `inception_v3` with `IMAGENET1K_V1`, by which the paper's code
+//!   rewards. Averages count the zeros beyond the edge. Distances on it are of another size: always name the network.
 //!
 //! ```text
 //! picture [n, 3, 299, 299] ─ convolutions ─► 64×73² ─► 192×35² ─ A A A B ─► 768×17² ─ C C C C D ─► 1280×8² ─ E E ─►
@@ -19,12 +20,15 @@ mod preprocess;
 
 use burn::module::{Module, Param};
 use burn::nn::{Linear, LinearConfig};
-use burn::tensor::{Device, FloatDType, Tensor};
+use burn::tensor::{DType, Device, Tensor};
 use serde::{Deserialize, Serialize};
 
 pub use blocks::{InceptionA, InceptionB, InceptionC, InceptionD, InceptionE};
 pub use conv::{BasicConv2d, Pool, halve};
 pub use preprocess::{Preprocessing, SIDE};
+
+use super::layers::single;
+use crate::gpu::supports_half;
 
 /// Length of a feature vector: pytorch-fid's `dims`, TensorFlow's `pool_3:0`.
 pub const FEATURES: usize = 2048;
@@ -33,17 +37,16 @@ pub const FEATURES: usize = 2048;
 const CHUNK: usize = 16;
 
 /// Which of the two networks. They differ in their pools, in the number of classes and in their weights.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Variant {
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum InceptionVariant {
     /// FID's: 1008 classes, averages of what is inside the picture, a largest value in the last block.
     Fid,
     /// torchvision's: 1000 classes, averages that count the zeros beyond the edge.
     ImageNet,
 }
 
-impl Variant {
-    /// Number of classes.
+impl InceptionVariant {
+    /// Number of logits.
     pub fn classes(self) -> usize {
         match self {
             Self::Fid => 1008,
@@ -53,10 +56,10 @@ impl Variant {
 }
 
 /// Which network, and how pictures enter it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct InceptionConfig {
     /// The network.
-    pub variant: Variant,
+    pub variant: InceptionVariant,
     /// The way in.
     pub preprocessing: Preprocessing,
 }
@@ -64,24 +67,24 @@ pub struct InceptionConfig {
 impl InceptionConfig {
     /// FID as pytorch-fid measures it.
     pub fn pytorch_fid() -> Self {
-        Self { variant: Variant::Fid, preprocessing: Preprocessing::PytorchFid }
+        Self { variant: InceptionVariant::Fid, preprocessing: Preprocessing::PytorchFid }
     }
 
     /// FID and inception score as torch-fidelity measures them.
     pub fn torch_fidelity() -> Self {
-        Self { variant: Variant::Fid, preprocessing: Preprocessing::TorchFidelity }
+        Self { variant: InceptionVariant::Fid, preprocessing: Preprocessing::TorchFidelity }
     }
 
     /// The distribution reward of the paper's code.
     pub fn paper_code() -> Self {
-        Self { variant: Variant::ImageNet, preprocessing: Preprocessing::PaperCode }
+        Self { variant: InceptionVariant::ImageNet, preprocessing: Preprocessing::PaperCode }
     }
 
     /// One line that fixes what the features are; belongs beside every number computed from them.
     pub fn protocol(&self) -> String {
         let network = match self.variant {
-            Variant::Fid => "Inception 2015 (pt_inception-2015-12-05)",
-            Variant::ImageNet => "Inception-v3 (torchvision IMAGENET1K_V1)",
+            InceptionVariant::Fid => "Inception 2015 (pt_inception-2015-12-05)",
+            InceptionVariant::ImageNet => "Inception-v3 (torchvision IMAGENET1K_V1)",
         };
         format!("{network}, {FEATURES} pooled features, {}", self.preprocessing.protocol())
     }
@@ -142,11 +145,11 @@ impl Inception {
         self.config
     }
 
-    /// The same network for measuring only: normalisations folded into the convolutions once instead of in every pass,
-    /// and weights kept in `dtype` (f32 where the device has no such numbers), which f16 halves to 48 MB. What is
-    /// computed stays f32. Its keys are no longer the checkpoint's: load first.
-    pub fn freeze(mut self, device: &Device, dtype: FloatDType) -> Self {
-        let dtype = if device.supports_dtype(dtype) { dtype } else { FloatDType::F32 };
+    /// The same network for measuring only: normalisations folded into the convolutions once instead of in every pass.
+    /// With `half`, a device that can keeps the weights in half precision, 48 MB instead of 95; sums stay in single
+    /// precision. Its keys are no longer the checkpoint's: load first.
+    pub fn freeze(mut self, half: bool) -> Self {
+        let half = half && supports_half(&self.fc.weight.device());
         let stem = [
             &mut self.Conv2d_1a_3x3,
             &mut self.Conv2d_2a_3x3,
@@ -168,9 +171,11 @@ impl Inception {
             self.Mixed_7c.convs(),
         ];
         for conv in stem.into_iter().chain(blocks.into_iter().flatten()) {
-            conv.freeze(dtype);
+            conv.freeze(half);
         }
-        self.fc.weight = Param::from_tensor(self.fc.weight.val().cast(dtype));
+        if half {
+            self.fc.weight = Param::from_tensor(self.fc.weight.val().cast(DType::F16));
+        }
         self
     }
 
@@ -211,7 +216,7 @@ impl Inception {
     /// Class logits without the bias of the last layer: what the inception score is taken of (torch-fidelity
     /// `logits_unbiased`, as in TensorFlow, where the bias was left out by an oversight that became the definition).
     pub fn logits_unbiased(&self, features: Tensor<2>) -> Tensor<2> {
-        features.matmul(self.fc.weight.val().cast(FloatDType::F32))
+        features.matmul(single(&self.fc.weight))
     }
 
     fn block0(&self, x: Tensor<4>) -> Tensor<4> {
@@ -239,8 +244,8 @@ impl Inception {
 
     fn block3(&self, x: Tensor<4>) -> Tensor<4> {
         let last = match self.config.variant {
-            Variant::Fid => Pool::Max,
-            Variant::ImageNet => self.average(),
+            InceptionVariant::Fid => Pool::Max,
+            InceptionVariant::ImageNet => self.average(),
         };
         let x = self.Mixed_7a.forward(x); // [n, 1280, 8, 8]
         let x = self.Mixed_7b.forward(x, self.average()); // [n, 2048, 8, 8]
@@ -249,8 +254,8 @@ impl Inception {
 
     fn average(&self) -> Pool {
         match self.config.variant {
-            Variant::Fid => Pool::AverageInside,
-            Variant::ImageNet => Pool::AverageWithZeros,
+            InceptionVariant::Fid => Pool::AverageInside,
+            InceptionVariant::ImageNet => Pool::AverageWithZeros,
         }
     }
 }
@@ -273,4 +278,36 @@ fn in_chunks<const N: usize>(x: Tensor<4>, measure: impl Fn(Tensor<4>) -> [Tenso
         parts.iter_mut().zip(chunk).for_each(|(parts, part)| parts.push(part));
     }
     parts.map(|parts| Tensor::cat(parts, 0))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use burn::tensor::Int;
+
+    #[test]
+    fn many_pictures_are_measured_in_parts_and_keep_their_order() {
+        let device = Device::flex();
+        let n = 2 * CHUNK + 3;
+        let x = Tensor::<1, Int>::arange(0..n as i64, &device).float().reshape([n, 1, 1, 1]).expand([n, 3, 2, 2]);
+        let most = std::cell::Cell::new(0);
+        let [means, doubled] = in_chunks(x, |x| {
+            most.set(most.get().max(x.dims()[0]));
+            [mean(x.clone()), mean(x * 2.0)]
+        });
+        assert_eq!(most.get(), CHUNK);
+        assert_eq!([means.dims(), doubled.dims()], [[n, 3]; 2]);
+        let means: Vec<f32> = means.into_data().iter().collect();
+        let doubled: Vec<f32> = doubled.into_data().iter().collect();
+        assert!((0..n).all(|i| means[3 * i] == i as f32 && doubled[3 * i + 2] == 2.0 * i as f32));
+    }
+
+    #[test]
+    fn freezing_reaches_every_layer() {
+        let device = Device::flex();
+        let net = InceptionConfig::paper_code().init(&device);
+        let before = net.num_params();
+        // Of a normalisation's four numbers a channel one is left, the bias; there are 17,216 channels in all.
+        assert_eq!(before - net.freeze(false).num_params(), 3 * 17_216);
+    }
 }

@@ -6,6 +6,8 @@ use anyhow::{Context, Result};
 use burn::prelude::*;
 use serde::{Deserialize, Serialize};
 
+use super::reference::Reference;
+use super::statistics::spread;
 use crate::data::grid::rgb_pictures;
 use crate::data::{AugmentConfig, Pictures, Split};
 use crate::gpu::read::read;
@@ -17,13 +19,11 @@ use crate::model::policy::Policy;
 use crate::model::weights;
 use crate::platform::assets::{self, Asset};
 use crate::platform::rng::Key;
-use super::reference::Reference;
-use super::statistics::spread;
-use crate::reward::loo_fid::LooFid;
-use crate::reward::moments::Moments;
 use crate::pretrain::features::classify;
 use crate::reward::RewardBatch;
+use crate::reward::loo_fid::LooFid;
 use crate::reward::mix::InstanceRewards;
+use crate::reward::moments::Moments;
 use crate::rl::rollout::Rollout;
 use crate::rl::sampling::SamplingConfig;
 use crate::rl::trainer::decode_levels;
@@ -152,11 +152,10 @@ impl Evaluator {
         }
         let deep = features(n, deep)?;
         let right = guesses.iter().zip(&labels).filter(|(a, b)| a == b).count();
-        let mut metrics: BTreeMap<String, f64> = [
-            ("eval/class_accuracy".into(), right as f64 / n as f64),
-            ("eval/vendi".into(), diversity::vendi_score(&deep)?),
-        ]
-        .into();
+        let mut metrics: BTreeMap<String, f64> = [("eval/vendi".into(), diversity::vendi_score(&deep)?)].into();
+        if family.judge_knows_classes() {
+            metrics.insert("eval/class_accuracy".into(), right as f64 / n as f64);
+        }
         let diversity = within_class_diversity(&deep, &labels, classes)?;
         metrics.extend(diversity.map(|diversity| ("eval/diversity".to_string(), diversity)));
         let means = rewards.means(&rewards.table(&scores));

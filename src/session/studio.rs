@@ -138,7 +138,7 @@ impl Studio {
         let embedded = Pictures::embedded_classes()?;
         let classes = family.classes.clone().unwrap_or_else(|| embedded.clone());
         anyhow::ensure!(
-            family.judge_classes.as_ref().unwrap_or(&embedded) == &classes,
+            !is_own(&config.model) || family.judge_classes.as_ref().unwrap_or(&embedded) == &classes,
             "the judge knows other classes than the prior: train one for these pictures with `artune pretrain judge \
              --data DIR` into the folder that --weights names"
         );

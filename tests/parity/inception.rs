@@ -5,11 +5,11 @@ use std::collections::BTreeMap;
 
 use anyhow::{Context, Result, ensure};
 use artune::model::inception::{Inception, InceptionConfig, Preprocessing, SIDE};
+use artune::model::published::procedural;
 use artune::model::weights;
-use burn::tensor::{Device, FloatDType, Tensor};
+use burn::tensor::{Device, Tensor};
 use safetensors::Dtype;
 use safetensors::tensor::TensorView;
-use serde_json::Value;
 
 use crate::case::{Case, close_f32, host};
 
@@ -18,56 +18,13 @@ const TOLERANCE: f64 = 5e-4;
 /// Tolerance on resized pictures, in units of 1 (white).
 const PICTURE: f64 = 1e-5;
 
-/// Tolerance on features where the weights are stored in half precision.
-const HALF: f64 = 1e-1;
+/// Tolerance on features where the weights are stored in half precision: five times the drift seen.
+const HALF: f64 = 2e-2;
 
 /// Keys and shapes of FID's network.
 const FID: &str = "manifest_pt_inception-2015-12-05.json";
 /// Keys and shapes of torchvision's.
 const IMAGENET: &str = "manifest_torchvision_inception_v3.json";
-
-/// FNV-1a of a key, 32 bits.
-fn fnv1a(key: &str) -> u32 {
-    key.bytes().fold(2_166_136_261, |hash, byte| (hash ^ u32::from(byte)).wrapping_mul(16_777_619))
-}
-
-/// The mixing at the end of MurmurHash3.
-fn fmix(mut h: u32) -> u32 {
-    h = (h ^ (h >> 16)).wrapping_mul(0x85EB_CA6B);
-    h = (h ^ (h >> 13)).wrapping_mul(0xC2B2_AE35);
-    h ^ (h >> 16)
-}
-
-/// The tensor `key`: uniform in [-1, 1), scaled by what the key says it is.
-fn tensor(key: &str, shape: &[usize]) -> Vec<f32> {
-    let seed = fnv1a(key);
-    let uniform = |i: usize| {
-        let bits = fmix(seed.wrapping_add((i as u32).wrapping_mul(0x9E37_79B9)));
-        ((bits >> 8) as i32 - 8_388_608) as f32 / 8_388_608.0
-    };
-    let fan_in: usize = shape.iter().skip(1).product();
-    let scale = (8f64.sqrt() / (fan_in as f64).sqrt()) as f32;
-    let value = |u: f32| match key {
-        _ if key.ends_with("num_batches_tracked") => 0.0,
-        _ if key.ends_with("bn.weight") => 1.0 + 0.1 * u,
-        _ if key.ends_with("bn.running_var") => 1.0 + 0.5 * u.abs(),
-        _ if shape.len() > 1 => u * scale,
-        _ => 0.1 * u,
-    };
-    (0..shape.iter().product()).map(|i| value(uniform(i))).collect()
-}
-
-/// Fails unless the generator agrees with the values beside the specification.
-fn check_generator(case: &Case) -> Result<()> {
-    let text = std::fs::read_to_string(case.dir.join("gen_test_values.json"))?;
-    let values: Value = serde_json::from_str(&text)?;
-    for (key, want) in values["tensors"].as_object().context("tensors")? {
-        let shape: Vec<usize> = serde_json::from_value(want["shape"].clone())?;
-        let got = tensor(key, &shape).iter().fold(0, |all, v| all ^ v.to_bits());
-        ensure!(want["xor_of_all_f32_bits"] == got, "{key}: checksum {got}");
-    }
-    Ok(())
-}
 
 /// A checkpoint with exactly the keys and shapes of a manifest.
 fn checkpoint(case: &Case, manifest: &str) -> Result<Vec<u8>> {
@@ -78,7 +35,7 @@ fn checkpoint(case: &Case, manifest: &str) -> Result<Vec<u8>> {
     let text = std::fs::read_to_string(case.dir.join(manifest)).context(manifest.to_owned())?;
     let entries: BTreeMap<String, Entry> = serde_json::from_str(&text)?;
     let bytes: Vec<Vec<u8>> =
-        entries.iter().map(|(key, e)| bytemuck::cast_slice(&tensor(key, &e.shape)).to_vec()).collect();
+        entries.iter().map(|(key, e)| bytemuck::cast_slice(&procedural::tensor(key, &e.shape)).to_vec()).collect();
     let views = entries
         .iter()
         .zip(&bytes)
@@ -107,40 +64,42 @@ fn compare<const D: usize>(case: &Case, name: &str, got: Tensor<D>, tolerance: f
     close_f32(name, &host(got)?, &want, tolerance)
 }
 
-/// Runs the case.
+/// Runs the case. A software adapter would take minutes over all of it: a graphics device gets one picture through each
+/// network, in every form and precision, and leaves out what only differs in the pictures.
 pub fn check(case: &Case) -> Result<()> {
-    check_generator(case)?;
-    // A software adapter would take minutes for all pictures, so there only the first one of each kind is measured.
-    let n = if case.device == Device::flex() { 4 } else { 1 };
+    let all = case.device == Device::flex();
+    let n = if all { 4 } else { 1 };
     let large = pictures(case, "images299_u8")?.narrow(0, 0, n);
     let small = pictures(case, "images_small_u8")?.narrow(0, 0, n);
     check_resizing(case, &small)?;
 
     let net = network(case, InceptionConfig::pytorch_fid(), FID)?;
     check_blocks(case, &net, "i299", &large)?;
-    let net = net.freeze(&case.device, FloatDType::F32);
-    let means = check_blocks(case, &net, "small", &small)?;
-    for (mean, want) in net.block_means(small.clone().narrow(0, 0, 1)).into_iter().zip(means) {
-        let apart = (mean - want.narrow(0, 0, 1)).abs().max().into_scalar::<f32>();
-        ensure!(f64::from(apart) < TOLERANCE, "block means differ from the means of blocks by {apart}");
+    if all {
+        let net = net.clone().freeze(false);
+        let means = check_blocks(case, &net, "small", &small)?;
+        for (mean, want) in net.block_means(small.clone().narrow(0, 0, 1)).into_iter().zip(means) {
+            let apart = (mean - want.narrow(0, 0, 1)).abs().max().into_scalar::<f32>();
+            ensure!(f64::from(apart) < TOLERANCE, "block means differ from the means of blocks by {apart}");
+        }
     }
-    // Half precision, as far as it may stray: the largest feature here is 37.
-    let half = network(case, InceptionConfig::pytorch_fid(), FID)?.freeze(&case.device, FloatDType::F16);
     println!("    weights of half precision");
-    compare(case, "i299.pool3", half.features(large.clone().narrow(0, 0, 1)), HALF)?;
+    compare(case, "i299.pool3", net.freeze(true).features(large.clone().narrow(0, 0, 1)), HALF)?;
 
-    let net = network(case, InceptionConfig::torch_fidelity(), FID)?.freeze(&case.device, FloatDType::F32);
-    for (name, x) in [("i299", &large), ("small", &small)] {
+    let net = network(case, InceptionConfig::torch_fidelity(), FID)?.freeze(false);
+    for (name, x) in [("small", &small), ("i299", &large)].into_iter().take(if all { 2 } else { 1 }) {
         let features = net.features(x.clone());
         let logits = net.logits_unbiased(features.clone());
         compare(case, &format!("{name}.torch_fidelity.logits_unbiased"), logits, TOLERANCE)?;
         compare(case, &format!("{name}.torch_fidelity.2048"), features, TOLERANCE)?;
     }
 
-    let net = network(case, InceptionConfig::paper_code(), IMAGENET)?.freeze(&case.device, FloatDType::F32);
-    let features = net.features(large);
-    compare(case, "i299.torchvision.logits", net.logits(features.clone()), TOLERANCE)?;
-    compare(case, "i299.torchvision.pool", features, TOLERANCE)?;
+    let net = network(case, InceptionConfig::paper_code(), IMAGENET)?.freeze(false);
+    if all {
+        let features = net.features(large);
+        compare(case, "i299.torchvision.logits", net.logits(features.clone()), TOLERANCE)?;
+        compare(case, "i299.torchvision.pool", features, TOLERANCE)?;
+    }
     compare(case, "small.torchvision_aa_meanstd.pool", net.features(small), TOLERANCE)
 }
 

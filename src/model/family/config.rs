@@ -6,7 +6,7 @@ use crate::data::prompts::PromptForm;
 use crate::model::clip::ClipConfig;
 use crate::model::efficientnet::{self, EfficientNetLite0Config};
 use crate::model::features::FeatureNetConfig;
-use crate::model::inception::{self, InceptionConfig, Variant};
+use crate::model::inception::{self, InceptionConfig, InceptionVariant};
 use crate::model::policy::PolicyConfig;
 use crate::model::published::{Architecture, Published};
 use crate::model::transformer::{GptConfig, ModelType};
@@ -160,8 +160,8 @@ impl FeatureShape {
     /// Of a published network, with pictures entering it as its own users have them.
     pub(super) fn of(network: &Published) -> Self {
         match network.architecture {
-            Architecture::Inception(Variant::Fid) => Self::Inception(InceptionConfig::pytorch_fid()),
-            Architecture::Inception(Variant::ImageNet) => Self::Inception(InceptionConfig::paper_code()),
+            Architecture::Inception(InceptionVariant::Fid) => Self::Inception(InceptionConfig::pytorch_fid()),
+            Architecture::Inception(InceptionVariant::ImageNet) => Self::Inception(InceptionConfig::paper_code()),
             _ => Self::EfficientNet(EfficientNetLite0Config { side: 224 }),
         }
     }

@@ -254,6 +254,11 @@ impl Family {
         })
     }
 
+    /// Whether the judge can tell if a picture is of the class that was asked for.
+    pub fn judge_knows_classes(&self) -> bool {
+        self.judge_classes.is_none() || self.judge_classes == self.classes
+    }
+
     /// Where the weights are from, in a few words.
     pub fn origin(&self) -> String {
         let given: Vec<&str> = self.sources.iter().filter(|(_, s)| s.path.is_some()).map(|(r, _)| r.as_str()).collect();

@@ -4,7 +4,6 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use burn::prelude::*;
-use burn::tensor::FloatDType;
 
 use super::cast::{Cast, Part};
 use super::config::FeatureShape;
@@ -139,8 +138,7 @@ impl Library<'_> {
         match FeatureShape::of(network) {
             FeatureShape::Inception(config) => {
                 let net = self.find(role, network)?.fill(config.init(device), Loading::default())?;
-                let dtype = if half { FloatDType::F16 } else { FloatDType::F32 };
-                Ok(FeatureNetwork::Inception(Box::new(net.freeze(device, dtype))))
+                Ok(FeatureNetwork::Inception(Box::new(net.freeze(half))))
             }
             FeatureShape::EfficientNet(config) => {
                 let mut net = config.init(device);
@@ -223,7 +221,7 @@ impl Family {
             sources.insert(role.to_string(), found.source()?);
             notices.extend(found.stands_in().then(|| stand_in(found)));
         }
-        let (classes, judge_classes) = (Some(classes), None);
+        let (classes, judge_classes) = (Some(classes), Some(imagenet::names()?));
         Ok(Self {
             config: shapes,
             classes,

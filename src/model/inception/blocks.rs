@@ -56,7 +56,7 @@ impl InceptionA {
         let one = self.branch1x1.forward(x.clone());
         let five = chain(&x, &[&self.branch5x5_1, &self.branch5x5_2]);
         let three = chain(&x, &[&self.branch3x3dbl_1, &self.branch3x3dbl_2, &self.branch3x3dbl_3]);
-        Tensor::cat(vec![one, five, three, self.branch_pool.forward(pool.forward(x))], 1)
+        Tensor::cat(vec![one, five, three, self.branch_pool.forward_pooled(x, pool)], 1)
     }
 }
 
@@ -119,7 +119,7 @@ impl InceptionC {
         let seven = chain(&x, &[&self.branch7x7_1, &self.branch7x7_2, &self.branch7x7_3]);
         let first = [&self.branch7x7dbl_1, &self.branch7x7dbl_2, &self.branch7x7dbl_3];
         let twice = chain(&chain(&x, &first), &[&self.branch7x7dbl_4, &self.branch7x7dbl_5]);
-        Tensor::cat(vec![one, seven, twice, self.branch_pool.forward(pool.forward(x))], 1)
+        Tensor::cat(vec![one, seven, twice, self.branch_pool.forward_pooled(x, pool)], 1)
     }
 }
 
@@ -187,7 +187,7 @@ impl InceptionE {
             self.branch3x3_2b.forward(three),
             self.branch3x3dbl_3a.forward(twice.clone()),
             self.branch3x3dbl_3b.forward(twice),
-            self.branch_pool.forward(pool.forward(x)),
+            self.branch_pool.forward_pooled(x, pool),
         ];
         Tensor::cat(parts, 1)
     }

@@ -4,12 +4,16 @@ use burn::module::{Module, Param};
 use burn::nn::PaddingConfig2d;
 use burn::nn::conv::{Conv2d, Conv2dConfig};
 use burn::tensor::activation::relu;
-use burn::tensor::module::{avg_pool2d, max_pool2d};
+use burn::tensor::module::{avg_pool2d, conv2d, max_pool2d};
 use burn::tensor::ops::{AvgPoolOptions, ConvOptions, MaxPoolOptions};
-use burn::tensor::{Device, FloatDType, Tensor};
+use burn::tensor::{DType, Device, Tensor};
 
 use crate::model::batch_norm::BatchNorm;
+use crate::model::layers::single;
 use crate::model::vq::convolve;
+
+/// Pixels of a large grid.
+const LARGE: usize = 32 * 32;
 
 /// Convolution without bias, batch normalisation, ReLU.
 #[derive(Module, Debug)]
@@ -40,29 +44,52 @@ impl BasicConv2d {
         self
     }
 
-    /// Folds the normalisation into the weights, once and for all, and keeps them in `dtype`.
-    pub fn freeze(&mut self, dtype: FloatDType) {
+    /// Folds the normalisation into the weights, once and for all; with `half`, the device then keeps them in half
+    /// precision.
+    pub fn freeze(&mut self, half: bool) {
         let Some(bn) = self.bn.take() else { return };
-        let (weight, bias) = bn.fold(self.conv.weight.val());
-        self.conv.weight = Param::from_tensor(weight.cast(dtype));
+        let (weight, bias) = bn.fold(single(&self.conv.weight));
+        self.conv.weight = Param::from_tensor(if half { weight.cast(DType::F16) } else { weight });
         // A bias has so few numbers that there is nothing to save.
         self.conv.bias = Some(Param::from_tensor(bias));
     }
 
-    /// `[n, in, h, w]` → `[n, out, h', w']`, computed in f32.
+    /// `[n, in, h, w]` → `[n, out, h', w']`, in single precision.
     pub fn forward(&self, x: Tensor<4>) -> Tensor<4> {
-        let conv = &self.conv;
-        let options = ConvOptions::new(conv.stride, self.padding, conv.dilation, conv.groups);
-        let weight = conv.weight.val().cast(FloatDType::F32);
-        let (weight, bias) = match (&self.bn, &conv.bias) {
+        let (weight, bias) = self.folded();
+        let [_, _, h, w] = x.dims();
+        let options = ConvOptions::new(self.conv.stride, self.padding, [1, 1], 1);
+        // On a CPU our loops are the faster ones for large kernels on large grids, the backend's for the rest.
+        relu(if self.conv.kernel_size != [1, 1] && h * w >= LARGE {
+            convolve(x, weight, bias, options)
+        } else {
+            conv2d(x, weight, Some(bias), options)
+        })
+    }
+
+    /// `self.forward(pool.forward(x))` of a 1×1 convolution. It and a mean may change places, and it leaves the mean a
+    /// quarter of the channels or less.
+    pub fn forward_pooled(&self, x: Tensor<4>, pool: Pool) -> Tensor<4> {
+        if pool == Pool::Max {
+            return self.forward(pool.forward(x));
+        }
+        let (weight, bias) = self.folded();
+        let x = pool.forward(conv2d(x, weight, None, ConvOptions::new([1, 1], [0, 0], [1, 1], 1)));
+        let [_, channels, _, _] = x.dims();
+        relu(x + bias.reshape([1, channels, 1, 1]))
+    }
+
+    /// Weight and bias of a convolution that is all but the ReLU.
+    fn folded(&self) -> (Tensor<4>, Tensor<1>) {
+        let weight = single(&self.conv.weight);
+        match (&self.bn, &self.conv.bias) {
             (Some(bn), _) => bn.fold(weight),
             (None, Some(bias)) => (weight, bias.val()),
             (None, None) => {
-                let zeros = Tensor::zeros([weight.dims()[0]], &x.device());
+                let zeros = Tensor::zeros([weight.dims()[0]], &weight.device());
                 (weight, zeros)
             }
-        };
-        relu(convolve(x, weight, bias, options))
+        }
     }
 }
 

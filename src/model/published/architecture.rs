@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::manifest::{self, Manifest};
 use super::{MAX_LAYERS, MAX_LEVELS, MAX_SIZE};
 use crate::model::clip::ClipConfig;
-pub use crate::model::inception::Variant as InceptionVariant;
+pub use crate::model::inception::InceptionVariant;
 use crate::model::mingpt::MinGptConfig;
 use crate::model::transformer::{GptConfig, ModelType};
 use crate::model::vq::VqConfig;
