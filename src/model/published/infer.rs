@@ -109,6 +109,11 @@ fn vq(shapes: &Shapes<'_>, taming: bool) -> Option<VqConfig> {
     if [down_levels, up_levels].iter().any(|levels| !(1..=super::MAX_LEVELS).contains(levels)) {
         return None; // 0 where the names are the other program's
     }
+    // taming-transformers lets any level attend, and names it by the side of its grid in a picture of this side.
+    let base = if taming { VqConfig::vqgan(0) } else { VqConfig::vq16() };
+    let attends = |level: &usize| shapes.of(&format!("{down}.{level}.attn.0.norm.weight")).is_some();
+    let sides = || (0..down_levels).filter(attends).map(|level| base.resolution >> level).collect();
+    let attn_resolutions = taming.then(sides);
     // LlamaGen lists the decoder's levels coarsest first.
     let finest_first = |level: usize| if taming { level } else { up_levels - 1 - level };
     Some(VqConfig {
@@ -119,7 +124,8 @@ fn vq(shapes: &Shapes<'_>, taming: bool) -> Option<VqConfig> {
         z_channels: shapes.axis("encoder.conv_out.weight", 0)?,
         codebook_size: shapes.axis("quantize.embedding.weight", 0)?,
         codebook_embed_dim: shapes.axis("quantize.embedding.weight", 1)?,
-        ..if taming { VqConfig::vqgan(0) } else { VqConfig::vq16() }
+        attn_resolutions,
+        ..base
     })
 }
 

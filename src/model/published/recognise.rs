@@ -311,9 +311,21 @@ mod tests {
             text: crate::model::clip::TextConfig { width: 64, heads: 1, ..ClipConfig::tiny().text },
             ..ClipConfig::tiny()
         };
-        let uneven = VqConfig { decoder_ch_mult: vec![1, 2, 4], encoder_ch_mult: vec![2, 1, 3], ..VqConfig::tiny() };
-        let taming = VqConfig { codebook_l2_norm: false, ..VqConfig::small() };
-        let mingpt = super::super::MinGptConfig { n_embd: 128, ..super::super::MinGptConfig::tiny() };
+        let uneven = VqConfig {
+            decoder_ch_mult: vec![1, 2, 4],
+            encoder_ch_mult: vec![2, 1, 3],
+            resolution: 256,
+            ..VqConfig::tiny()
+        };
+        let taming = VqConfig {
+            ch: 32,
+            encoder_ch_mult: vec![1, 1, 2],
+            decoder_ch_mult: vec![1, 1, 2],
+            attn_resolutions: Some(vec![256, 64]),
+            ..VqConfig::vqgan(512)
+        };
+        let tiny = super::super::MinGptConfig::tiny();
+        let mingpt = super::super::MinGptConfig { n_embd: 128, num_classes: tiny.vocab_size, ..tiny };
         for architecture in [
             Architecture::Gpt(gpt),
             Architecture::Vq(uneven),
