@@ -72,9 +72,9 @@ mod tests {
         assert_eq!(name(Measure::Frechet, &paper), format!("FID-ImageNet-Inception (2048-d, {way})"));
         let mixed = InceptionConfig { variant: InceptionVariant::Fid, preprocessing: Preprocessing::PaperCode };
         assert_eq!(name(Measure::Frechet, &inception(mixed)), format!("FID-Inception-2015 (2048-d, {way})"));
-        let other = FeatureNetwork::EfficientNet(EfficientNetLite0Config::default().init(&device));
+        let other = FeatureNetwork::EfficientNet(Box::new(EfficientNetLite0Config::default().init(&device)));
         assert_eq!(name(Measure::Frechet, &other), "FD-EfficientNet-Lite0 (1280-d)");
-        let small = FeatureNetwork::Small(FeatureNetConfig::tiny().init(&device));
+        let small = FeatureNetwork::Small(Box::new(FeatureNetConfig::tiny().init(&device)));
         assert_eq!(name(Measure::Neighbours, &small), "PRDC-small (32-d)");
     }
 

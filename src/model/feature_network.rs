@@ -11,11 +11,11 @@ use super::published::InceptionVariant;
 #[derive(Clone, Debug)]
 pub enum FeatureNetwork {
     /// Our own, of the shipped world.
-    Small(FeatureNet),
+    Small(Box<FeatureNet>),
     /// Inception-v3, FID's or torchvision's.
     Inception(Box<Inception>),
     /// EfficientNet-Lite0.
-    EfficientNet(EfficientNetLite0),
+    EfficientNet(Box<EfficientNetLite0>),
 }
 
 impl FeatureNetwork {
@@ -96,8 +96,8 @@ mod tests {
         let x = || Tensor::<4>::random([2, 3, 8, 8], Distribution::Uniform(0.0, 1.0), &device);
         let efficient_net = EfficientNetLite0Config { side: 32 }.init(&device);
         let networks = [
-            (FeatureNetwork::Small(FeatureNetConfig::tiny().init(&device)), 16),
-            (FeatureNetwork::EfficientNet(efficient_net), 1000),
+            (FeatureNetwork::Small(Box::new(FeatureNetConfig::tiny().init(&device))), 16),
+            (FeatureNetwork::EfficientNet(Box::new(efficient_net)), 1000),
         ];
         for (network, classes) in networks {
             let features = network.features(x());
