@@ -13,6 +13,7 @@ use serde::{Deserialize, Serialize};
 
 use super::attention::{KvCache, LayerCache, attend, causal};
 use super::gelu::gelu;
+use super::layers::{embedding, linear, single};
 use super::permuter::Permuter;
 
 /// Shape of a [`MinGpt`].
@@ -165,7 +166,7 @@ impl MinGpt {
 
     /// The head: the last block's output `[batch, seq, dim]` → logits `[batch, seq, vocab]`.
     pub fn logits(&self, x: Tensor<3>) -> Tensor<3> {
-        self.transformer.head.forward(self.transformer.ln_f.forward(x))
+        linear(&self.transformer.head, self.transformer.ln_f.forward(x))
     }
 
     /// Class and tokens as vectors with their positions: `[batch]`, `[batch, seq - 1]` → `[batch, seq, dim]`.
@@ -193,13 +194,13 @@ impl MinGpt {
     fn decode(&self, ids: Tensor<2, Int>, position: usize, cache: &mut KvCache) -> Tensor<2> {
         let blocks = self.transformer.blocks.iter().zip(&mut cache.layers);
         let x = blocks.fold(self.place(ids, position), |x, (block, cache)| block.decode(x, position, cache));
-        self.transformer.head.forward(self.transformer.ln_f.forward(x)).squeeze_dim(1)
+        linear(&self.transformer.head, self.transformer.ln_f.forward(x)).squeeze_dim(1)
     }
 
     /// Ids `[batch, seq]` that stand at positions `start..` as vectors `[batch, seq, dim]`.
     fn place(&self, ids: Tensor<2, Int>, start: usize) -> Tensor<3> {
         let seq = ids.dims()[1];
-        self.transformer.tok_emb.forward(ids) + self.transformer.pos_emb.val().narrow(1, start, seq)
+        embedding(&self.transformer.tok_emb, ids) + single(&self.transformer.pos_emb).narrow(1, start, seq)
     }
 }
 
@@ -221,19 +222,19 @@ impl Block {
     /// All positions at once: `[batch, seq, dim]` → the same; `mask` `[1, 1, seq, seq]` is added to the logits.
     pub fn forward(&self, x: Tensor<3>, mask: Tensor<4>) -> Tensor<3> {
         let [q, k, v] = self.attn.project(self.ln1.forward(x.clone()));
-        self.think(x + self.attn.proj.forward(attend(q, k, v, Some(mask))))
+        self.think(x + linear(&self.attn.proj, attend(q, k, v, Some(mask))))
     }
 
     /// One position `[batch, 1, dim]`, against the keys and values of all before it.
     fn decode(&self, x: Tensor<3>, position: usize, cache: &mut LayerCache) -> Tensor<3> {
         let [q, k, v] = self.attn.project(self.ln1.forward(x.clone()));
         let [keys, values] = cache.push(k, v, position);
-        self.think(x + self.attn.proj.forward(attend(q, keys, values, None))) // nothing later is in the cache
+        self.think(x + linear(&self.attn.proj, attend(q, keys, values, None))) // nothing later is in the cache
     }
 
     fn think(&self, x: Tensor<3>) -> Tensor<3> {
         let (enter, _, leave) = &self.mlp;
-        x.clone() + leave.forward(gelu(enter.forward(self.ln2.forward(x))))
+        x.clone() + linear(leave, gelu(linear(enter, self.ln2.forward(x))))
     }
 }
 
@@ -256,8 +257,8 @@ impl CausalSelfAttention {
     fn project(&self, x: Tensor<3>) -> [Tensor<4>; 3] {
         let [batch, seq, dim] = x.dims();
         let head_dim = dim / self.n_head;
-        let q = self.query.forward(x.clone()) * (head_dim as f64).powf(-0.5);
-        [q, self.key.forward(x.clone()), self.value.forward(x)]
+        let q = linear(&self.query, x.clone()) * (head_dim as f64).powf(-0.5);
+        [q, linear(&self.key, x.clone()), linear(&self.value, x)]
             .map(|t| t.reshape([batch, seq, self.n_head, head_dim]).swap_dims(1, 2))
     }
 }

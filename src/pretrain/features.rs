@@ -76,7 +76,11 @@ impl Task for FeaturesTask<'_> {
     async fn evaluate(&mut self, model: &FeatureNet) -> Result<BTreeMap<String, f64>> {
         let x = held_out(self.pictures, self.split, &self.device);
         let classes: Vec<usize> = self.split.held_out.iter().map(|&i| self.pictures.pictures[i].class).collect();
-        Ok([("held_out/accuracy".into(), accuracy(&FeatureNetwork::Small(model.clone()), x, &classes).await?)].into())
+        Ok([(
+            "held_out/accuracy".into(),
+            accuracy(&FeatureNetwork::Small(Box::new(model.clone())), x, &classes).await?,
+        )]
+        .into())
     }
 }
 

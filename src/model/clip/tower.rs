@@ -41,7 +41,10 @@ impl Tower {
         let texts: Vec<&str> = prompts.iter().map(String::as_str).collect();
         // In parts: a thousand prompts at once would be a thousand maps of attention.
         let parts = texts.chunks(PROMPTS).map(|texts| {
-            let ids = self.bpe.tensor(texts, self.clip.context_length(), &self.clip.logit_scale.device());
+            // Nothing looks at what stands behind a text's end: a batch need be no longer than its longest text.
+            let longest = texts.iter().map(|text| self.bpe.encode(text).len() + 2).max().unwrap_or(2);
+            let length = longest.min(self.clip.context_length());
+            let ids = self.bpe.tensor(texts, length, &self.clip.logit_scale.device());
             normalize(self.clip.encode_text(ids))
         });
         Tensor::cat(parts.collect(), 0)

@@ -244,8 +244,8 @@ impl Family {
             prior: file(Role::Prior).fill(own.gpt.init(device))?,
             clip: tower(Role::Clip, "CLIP towers")?,
             preference: tower(Role::Preference, SPOILT)?,
-            features: FeatureNetwork::Small(file(Role::Features).fill(own.features.init(device))?),
-            judge: FeatureNetwork::Small(file(Role::Judge).fill(own.features.init(device))?),
+            features: FeatureNetwork::Small(Box::new(file(Role::Features).fill(own.features.init(device))?)),
+            judge: FeatureNetwork::Small(Box::new(file(Role::Judge).fill(own.features.init(device))?)),
             sources: files.values().map(|file| (file.role.to_string(), file.source())).collect(),
             notices: vec![],
             classes,
@@ -278,7 +278,7 @@ impl Family {
             Ok(Some(Tower::new(clip, AS_IT_IS, what)?))
         };
         let network = |role| -> Result<FeatureNetwork, FamilyError> {
-            Ok(FeatureNetwork::Small(procedural(role, own.features.init(&cpu), own.features.init(device))?))
+            Ok(FeatureNetwork::Small(Box::new(procedural(role, own.features.init(&cpu), own.features.init(device))?)))
         };
         Ok(Self {
             tokenizer: procedural(Role::Tokenizer, own.vq.init(&cpu), own.vq.init(device))?,

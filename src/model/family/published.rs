@@ -144,9 +144,9 @@ impl Library<'_> {
                 let mut net = config.init(device);
                 let wrap = |source| FamilyError::Weights { role, from: "of this program".into(), source };
                 weights::load(&mut net, assets::get(Asset::EfficientNet)?).map_err(wrap)?;
-                Ok(FeatureNetwork::EfficientNet(net))
+                Ok(FeatureNetwork::EfficientNet(Box::new(net)))
             }
-            FeatureShape::Small(config) => Ok(FeatureNetwork::Small(config.init(device))), // none is published
+            FeatureShape::Small(config) => Ok(FeatureNetwork::Small(Box::new(config.init(device)))), // none is published
         }
     }
 
