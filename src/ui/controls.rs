@@ -17,7 +17,7 @@ const FIELD: f32 = 104.0;
 /// Width of a field of digits.
 const NUMBER: f32 = 60.0;
 /// Groups that are closed at first: they are seldom turned.
-const CLOSED: [&str; 3] = ["Run", "Evaluation", "Quirks"];
+const CLOSED: [&str; 4] = ["Run", "Networks", "Evaluation", "Quirks"];
 
 /// The settings pane.
 pub(super) struct Pane {
