@@ -41,7 +41,7 @@ pub struct EvalArgs {
 /// # Errors
 /// Where nothing can be measured.
 pub fn run(args: &EvalArgs) -> Result<()> {
-    let options = args.model.options();
+    let options = args.model.options()?;
     let (metrics, protocol) = if args.networks {
         tools::evaluate_networks(&options)?
     } else {

@@ -27,7 +27,7 @@ pub struct ExportArgs {
 /// # Errors
 /// Where the run has no checkpoint or the file cannot be written.
 pub fn run(args: &ExportArgs) -> Result<()> {
-    tools::export(&args.model.options(), &args.run_folder, args.half, &args.out)?;
+    tools::export(&args.model.options()?, &args.run_folder, args.half, &args.out)?;
     println!("{}", args.out.display());
     Ok(())
 }

@@ -22,6 +22,7 @@ use anyhow::Result;
 use clap::{Args, Parser, Subcommand};
 
 use crate::config::RunConfig;
+use crate::config::networks::{PAPER, is_own};
 use crate::platform::files;
 use crate::session::{GivenFiles, Options};
 use crate::ui::Staging;
@@ -118,7 +119,8 @@ enum Verb {
 /// What every run needs to know.
 #[derive(Clone, Debug, Default, Args)]
 pub struct RunArgs {
-    /// Named settings to start from (`full` where nothing is said); `artune presets` lists them.
+    /// Named settings to start from (`full` where nothing is said, `paper-llamagen-l` for a published policy); `artune
+    /// presets` lists them.
     #[arg(long)]
     preset: Option<String>,
     /// A run.toml to start from instead of a preset.
@@ -132,16 +134,6 @@ pub struct RunArgs {
     seed: Option<u64>,
     #[command(flatten)]
     model: ModelArgs,
-    /// What is tuned: `small`, or a published network (`artune import --list`). The same as --set model=NAME.
-    #[arg(long, value_name = "NAME")]
-    policy: Option<String>,
-    /// Its tokenizer, where it is not the policy's own. The same as --set tokenizer=NAME.
-    #[arg(long, value_name = "NAME")]
-    tokenizer: Option<String>,
-    /// Networks that score single pictures, as `clip:NAME,hps:NAME`; one that is left out is not loaded and not paid.
-    /// A name may be left out too: `clip,hps` are the policy's own.
-    #[arg(long, value_name = "LIST")]
-    reward: Option<String>,
     /// Any parameter, as `artune presets --parameters` lists them.
     #[arg(long = "set", value_name = "KEY=VALUE")]
     set: Vec<String>,
@@ -166,13 +158,43 @@ pub struct ModelArgs {
     /// Captions with their embeddings, for a text-conditional policy.
     #[arg(long, value_name = "FILE")]
     captions: Option<PathBuf>,
+    /// What is tuned: `small`, or a published network (`artune import --list`). The same as --set model=NAME.
+    #[arg(long, value_name = "NAME")]
+    policy: Option<String>,
+    /// Its tokenizer, where it is not the policy's own. The same as --set tokenizer=NAME.
+    #[arg(long, value_name = "NAME")]
+    tokenizer: Option<String>,
+    /// Networks that score single pictures, as `clip:NAME,hps:NAME`; one that is left out is not loaded and not paid.
+    /// A name may be left out too: `clip,hps` are the policy's own.
+    #[arg(long, value_name = "LIST")]
+    reward: Option<String>,
 }
 
 impl ModelArgs {
-    /// The options of a job.
-    pub fn options(&self) -> Options {
-        let Self { device, data, weights, reference, captions } = self.clone();
-        Options { device, files: GivenFiles { data, weights, reference, captions }, ..Options::default() }
+    /// The options of a job that tunes nothing: networks that only tuning needs are left out where a policy is named.
+    ///
+    /// # Errors
+    /// Where a name is wrong.
+    pub fn options(&self) -> Result<Options> {
+        let Self { device, data, weights, reference, captions, .. } = self.clone();
+        let mut changes = self.changes()?;
+        if self.policy.is_some() && self.reward.is_none() {
+            changes.extend(rewards("")?);
+            changes.push(("loo_fid_weight".into(), "0".into()));
+        }
+        let mut config = RunConfig::default();
+        config.apply(changes.iter().map(|(name, value)| (name.as_str(), value.as_str())))?;
+        let files = GivenFiles { data, weights, reference, captions };
+        Ok(Options { config, device, files, ..Options::default() })
+    }
+
+    /// The settings that name networks.
+    fn changes(&self) -> Result<Vec<(String, String)>> {
+        let named = [("model", &self.policy), ("tokenizer", &self.tokenizer)];
+        let mut changes: Vec<(String, String)> =
+            named.into_iter().filter_map(|(name, value)| Some((name.to_string(), value.clone()?))).collect();
+        changes.extend(self.reward.iter().map(|list| rewards(list)).collect::<Result<Vec<_>>>()?.concat());
+        Ok(changes)
     }
 }
 
@@ -194,9 +216,10 @@ impl RunArgs {
         Ok(config)
     }
 
-    /// Name of the preset in force.
+    /// Name of the preset in force: for a published policy the paper's, whose steps are made for one.
     fn preset(&self) -> &str {
-        self.preset.as_deref().unwrap_or("full")
+        let published = self.model.policy.as_deref().is_some_and(|policy| !is_own(policy));
+        self.preset.as_deref().unwrap_or(if published { PAPER } else { "full" })
     }
 
     /// What a run's folder is called where nobody says: the preset, or that it repeats another.
@@ -212,9 +235,7 @@ impl RunArgs {
         let mut changes = vec![];
         changes.extend(self.updates.map(|updates| ("updates".to_string(), updates.to_string())));
         changes.extend(self.seed.map(|seed| ("seed".to_string(), seed.to_string())));
-        changes.extend(self.policy.iter().map(|name| ("model".to_string(), name.clone())));
-        changes.extend(self.tokenizer.iter().map(|name| ("tokenizer".to_string(), name.clone())));
-        changes.extend(self.reward.iter().map(|list| rewards(list)).collect::<Result<Vec<_>>>()?.concat());
+        changes.extend(self.model.changes()?);
         for pair in &self.set {
             let (name, value) =
                 pair.split_once('=').ok_or_else(|| anyhow::anyhow!("--set wants KEY=VALUE, got {pair:?}"))?;
@@ -230,7 +251,9 @@ impl RunArgs {
     pub fn options(&self, resume: bool) -> Result<Options> {
         let seed = self.seed.unwrap_or_default();
         let config = if resume { RunConfig { seed, ..RunConfig::default() } } else { self.config()? };
-        Ok(Options { config, changes: self.changes()?, resume, ..self.model.options() })
+        let ModelArgs { device, data, weights, reference, captions, .. } = self.model.clone();
+        let files = GivenFiles { data, weights, reference, captions };
+        Ok(Options { config, changes: self.changes()?, device, files, resume, ..Options::default() })
     }
 }
 

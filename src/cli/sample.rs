@@ -56,7 +56,7 @@ pub fn run(args: &SampleArgs) -> Result<()> {
         seed: args.seed,
         path: args.png.clone(),
     };
-    let rows = tools::sample(&args.model.options(), args.from.as_deref(), &sheet)?;
+    let rows = tools::sample(&args.model.options()?, args.from.as_deref(), &sheet)?;
     println!("{}\nrows from the top: {}", args.png.display(), rows.join(", "));
     Ok(())
 }

@@ -16,6 +16,9 @@ pub const POLICIES: &[&str] = &[
     "taming-cin",
 ];
 
+/// The preset with the paper's own settings, from which a run with a published policy begins.
+pub const PAPER: &str = "paper-llamagen-l";
+
 /// The word for whatever belongs to the policy: for the small networks the small ones, for the published the paper's.
 pub const OWN: &str = "own";
 /// The word for doing without.

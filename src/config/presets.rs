@@ -92,11 +92,8 @@ pub static PRESETS: &[Preset] = &[
         sentence: "The paper's experiment itself: LlamaGen-L at 256 pixels, CLIP ViT-L/14, HPSv2.1, Inception. Needs their files (`--weights`), ImageNet's statistics (`--reference`) and a large GPU.",
         source: "launcher defaults of the authors' code (bugrabaran/ar-policy-tuning, commit fac5b31a), whose README says that they reproduce the main settings; micro-batches are its loop over the 12 samples of a prompt",
         set: &[
+            // Its tokenizer, towers and feature network are the paper's own.
             ("model", "llamagen-l"),
-            ("tokenizer", "vq-16"),
-            ("clip_network", "clip-vit-l-14"),
-            ("preference_network", "hpsv2.1"),
-            ("feature_network", "inception-imagenet"),
             ("frozen_half", "true"),
             ("rollout_batch", "48"),
             ("micro_batch", "12"),
@@ -147,7 +144,6 @@ pub static PRESETS: &[Preset] = &[
         source: "run_c2i_train.sh of Kwai-Klear/AR-GRPO, commit 65947ad, lines 4 to 50 (4 GPUs, 8 samples each, groups of 8); loss as in TRL's GRPOTrainer, from which it is derived",
         set: &[
             ("model", "llamagen-xl-384"),
-            ("tokenizer", "vq-16"),
             ("clip_network", "clip-vit-l-14"),
             ("preference_network", "hpsv2"),
             ("frozen_half", "true"),

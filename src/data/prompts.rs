@@ -1,5 +1,7 @@
 //! What a picture is called: class prompts for the rewards, captions for training CLIP.
 
+use super::imagenet;
+
 /// Ways of saying what a picture shows. `{name}` and `{class}` are put in with their article. Several name the class,
 /// because class prompts are what the trained towers will be asked about.
 pub const TEMPLATES: [&str; 6] = [
@@ -36,7 +38,7 @@ impl PromptForm {
     pub fn prompt(self, class: &str) -> String {
         match self {
             Self::Picture => class_prompt(class),
-            Self::Photo => format!("a photo of a {}", class.split(',').next().unwrap_or(class).trim()),
+            Self::Photo => imagenet::class_prompt(class),
             Self::Verbatim => class.to_string(),
         }
     }

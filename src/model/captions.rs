@@ -28,6 +28,8 @@ const NOTE: &str = "captions";
 pub struct Captions {
     /// What they say, in the order of their ids.
     pub names: Vec<String>,
+    /// Whether anybody has told what they say; else they are merely numbered.
+    pub named: bool,
     features: TensorData, // [n, tokens, features]
     mask: TensorData,     // [n, tokens]
 }
@@ -89,7 +91,8 @@ impl Captions {
         let shown = |number: &[u8]| f32::from(u8::from(number.iter().any(|&byte| byte != 0)));
         let shown: Vec<f32> = file.bytes(MASK)?.chunks(size).map(shown).collect();
         let features = TensorData::new(file.f32(FEATURES)?, features);
-        Ok(Self { names, features, mask: TensorData::new(shown, mask) })
+        let named = text.is_some() || file.notes().contains_key(NOTE);
+        Ok(Self { names, named, features, mask: TensorData::new(shown, mask) })
     }
 
     /// Lets `model` be asked for them; their ids are their places in [`Self::names`].

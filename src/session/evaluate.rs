@@ -7,14 +7,16 @@ use burn::prelude::*;
 use serde::{Deserialize, Serialize};
 
 use super::reference::Reference;
-use super::statistics::spread;
+use super::statistics::{real_batch, spread};
+use crate::config::networks::is_own;
 use crate::data::grid::rgb_pictures;
-use crate::data::{AugmentConfig, Pictures, Split};
+use crate::data::{Pictures, Split};
 use crate::gpu::read::read;
 use crate::metrics::kid::{Polynomial, kid};
 use crate::metrics::{Features, Gaussian, Protocol, diversity, frechet, prdc};
 use crate::model::efficientnet::{EfficientNetLite0, EfficientNetLite0Config};
 use crate::model::family::Family;
+use crate::model::feature_network::FeatureNetwork;
 use crate::model::policy::Policy;
 use crate::model::weights;
 use crate::platform::assets::{self, Asset};
@@ -91,11 +93,12 @@ pub struct Subject<'a> {
 }
 
 impl Evaluator {
-    /// Looks at real pictures, where there are any: training names, evenly by class, augmented as in training, seed 0.
+    /// Looks at real pictures, where there are any: training names, evenly by class, seed 0; augmented as in training
+    /// where the policy is this program's `own`.
     ///
     /// # Errors
     /// Where the device fails, or a page cannot fetch the network.
-    pub async fn new(pictures: &Pictures, split: &Split, device: &Device) -> Result<Self> {
+    pub async fn new(pictures: &Pictures, split: &Split, own: bool, device: &Device) -> Result<Self> {
         // Three times the side of the small pictures; what is larger enters at the size the network was trained for.
         let small = EfficientNetLite0Config::default();
         let config = if pictures.side > small.side { EfficientNetLite0Config { side: 224 } } else { small };
@@ -109,7 +112,7 @@ impl Evaluator {
             let mut parts = vec![];
             for chunk in 0..REFERENCE / BATCH {
                 let mut random = Key::new(0).fold(PURPOSE).fold(chunk as u64).stream();
-                let batch = pictures.sample_batch(&groups, BATCH, &AugmentConfig::gentle(), &mut random);
+                let batch = real_batch(pictures, &groups, own, &mut random);
                 parts.extend(read(network.features(batch.images(device))).await?);
             }
             let features = features(REFERENCE, parts)?;
@@ -184,11 +187,23 @@ impl Evaluator {
                 (format!("{about}; variety on {}", self.what), 0, "none".into())
             }
         };
+        let seen = if is_own(&family.config.name) { "gently augmented" } else { "as they are" };
+        // Whoever lets the evaluation's own network be the one that is rewarded should see it in every figure.
+        let judge = match (&family.judge, &family.features) {
+            (FeatureNetwork::EfficientNet(_), FeatureNetwork::EfficientNet(_)) => "the REWARDED EfficientNet-Lite0",
+            (FeatureNetwork::EfficientNet(_), _) => "EfficientNet-Lite0, which nothing is rewarded by",
+            (_, FeatureNetwork::EfficientNet(_)) => {
+                "a judge that nothing is rewarded by (distances by the REWARDED network)"
+            }
+            _ => "a judge that nothing is rewarded by",
+        };
         let note = match &self.real {
             Some(_) => format!(
-                "of training names, gently augmented; samples of all classes in turn; k = {NEIGHBOURS}; KID of 20 subsets of {subset}; diversity: mean cosine distance within a class; class accuracy by a judge that nothing is rewarded by"
+                "of training names, {seen}; samples of all classes in turn; k = {NEIGHBOURS}; KID of 20 subsets of {subset}; diversity: mean cosine distance within a class; class accuracy by {judge}"
             ),
-            None => "samples evenly over the classes; diversity: mean cosine distance within a class; class accuracy by EfficientNet-Lite0, which nothing is rewarded by".into(),
+            None => format!(
+                "samples evenly over the classes; diversity: mean cosine distance within a class; class accuracy by {judge}"
+            ),
         };
         let protocol = Protocol {
             network,

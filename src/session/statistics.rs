@@ -12,13 +12,14 @@ use safetensors::tensor::{Dtype, SafeTensors, TensorView};
 
 use super::studio::{HELD_OUT, open_pictures, purpose};
 use crate::config::RunConfig;
-use crate::data::{AugmentConfig, Groups, Pictures, Split};
+use crate::config::networks::is_own;
+use crate::data::{AugmentConfig, Batch, Groups, Pictures, Split};
 use crate::gpu::read::read;
 use crate::metrics::Features;
 use crate::model::family::{Family, Folders, Role};
 use crate::model::weights;
 use crate::platform::assets::{self, Asset};
-use crate::platform::rng::Key;
+use crate::platform::rng::{Key, Stream};
 use crate::rl::checkpointed;
 use crate::rl::entropy::normalized;
 use crate::rl::rollout::Rollout;
@@ -33,7 +34,7 @@ const BATCH: usize = 64;
 /// What statistics belong to: each condition by its name in the header of a file.
 type Conditions = BTreeMap<&'static str, String>;
 
-/// Features `[2048, width]` of real pictures: training names, evenly by class, augmented as the prior saw them.
+/// Features `[2048, width]` of real pictures: training names, evenly by class, as [`real_batch`] draws them.
 ///
 /// # Errors
 /// Where the device fails.
@@ -186,6 +187,15 @@ async fn computed_reference(family: &Family, pictures: &Pictures, split: &Split,
     Ok(Features::from_f32(REFERENCE, values.len() / REFERENCE, &values)?)
 }
 
+/// Real pictures to compare samples with, evenly by class: as the program's own priors saw them, a little turned and
+/// moved, or as they are, which is what published networks are compared with.
+pub(super) fn real_batch(pictures: &Pictures, groups: &Groups, augmented: bool, random: &mut Stream) -> Batch {
+    match augmented {
+        true => pictures.sample_batch(groups, BATCH, &AugmentConfig::gentle(), random),
+        false => pictures.plain_batch(&groups.draw(BATCH, random)),
+    }
+}
+
 /// Features `[64, width]`, row by row.
 async fn reference_chunk(
     family: &Family,
@@ -195,7 +205,7 @@ async fn reference_chunk(
     device: &Device,
 ) -> Result<Vec<f32>> {
     let mut random = Key::new(0).fold(purpose::REFERENCE).fold(chunk as u64).stream();
-    let batch = pictures.sample_batch(groups, BATCH, &AugmentConfig::gentle(), &mut random);
+    let batch = real_batch(pictures, groups, is_own(&family.config.name), &mut random);
     Ok(read(family.features.features(batch.images(device))).await?)
 }
 

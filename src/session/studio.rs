@@ -12,7 +12,7 @@ use super::inspect::Inspector;
 use super::origin::Origin;
 use super::protocol::Options;
 use super::record::Record;
-use super::reference::Reference;
+use super::reference::{self, Reference};
 use super::space::Scene;
 use super::statistics;
 use crate::config::networks::is_own;
@@ -157,15 +157,17 @@ impl Studio {
         let given = origin.files.reference.as_deref();
         let reference = Reference::of(&config, &family, (&pictures, &split), given, device).await?;
         // A resumed run brings its own moments and entropy.
-        let samples = match (&resumed, &reference) {
-            (Some(_), Some(_)) => None,
-            _ => Some(statistics::bootstrap(&family, &config, device).await?),
+        let samples = match &resumed {
+            Some(_) => None,
+            None => Some(statistics::bootstrap(&family, &config, device).await?),
         };
-        let reference = match (reference, &samples) {
-            (Some(reference), _) => reference,
-            (None, Some((samples, _))) => Reference::of_samples(&config, samples)?,
-            (None, None) => anyhow::bail!("there is nothing to compare samples with"),
+        let reference = match (reference, &samples, &resumed) {
+            (Some(reference), ..) => reference,
+            (None, Some((samples, _)), _) => Reference::of_samples(&config, samples)?,
+            (None, None, Some(saved)) => Reference::of_moments(saved.state.moments.clone()),
+            (None, None, None) => anyhow::bail!("there is nothing to compare samples with"),
         };
+        notices.extend(reference.doubt.clone());
         let (start, entropy) = samples.map_or((None, f64::NAN), |(samples, entropy)| (Some(samples), entropy));
         let form = reference.moments.form();
         let bootstrap = match &start {
@@ -200,13 +202,23 @@ impl Studio {
         })
     }
 
+    /// Whether the run may go on with these settings: without real pictures nothing can be paid for being like them.
+    ///
+    /// # Errors
+    /// A sentence that says what is missing.
+    pub fn admits(&self, config: &RunConfig) -> Result<()> {
+        anyhow::ensure!(self.reference.real || config.loo_fid_weight == 0.0, reference::NOTHING);
+        Ok(())
+    }
+
     /// Measures the policy by the held-out network.
     ///
     /// # Errors
     /// Where the device fails.
     pub async fn evaluate(&mut self, request: &Request) -> Result<Evaluation> {
+        let own = is_own(&self.trainer.family().config.name);
         if self.evaluator.is_none() {
-            self.evaluator = Some(Evaluator::new(&self.pictures, &self.split, &self.device).await?);
+            self.evaluator = Some(Evaluator::new(&self.pictures, &self.split, own, &self.device).await?);
         }
         let Some(evaluator) = &self.evaluator else { anyhow::bail!("no evaluator") };
         let (trainer, batch) = (&self.trainer, self.trainer.config().rollout_batch as usize);

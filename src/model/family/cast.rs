@@ -31,6 +31,13 @@ pub struct Cast {
 }
 
 impl Cast {
+    /// Whether any part is played by a published network.
+    pub fn names_published(&self) -> bool {
+        let played = |part: &Part| matches!(part, Part::Published(_));
+        self.policy.or(self.tokenizer).or(self.features).is_some()
+            || [&self.clip, &self.preference].into_iter().any(played)
+    }
+
     /// The cast that `config` asks for. What belongs to a published policy is what the paper's code has beside it.
     pub fn of(config: &RunConfig) -> Self {
         let own = is_own(&config.model);
@@ -38,7 +45,7 @@ impl Cast {
         let brings = policy.is_some_and(|policy| matches!(policy.architecture, Architecture::Net2Net(..)));
         let tokenizer = match config.tokenizer.as_str() {
             OWN if own || brings => None,
-            OWN if config.model.contains("t2i") => Published::named("vq-16-t2i"),
+            OWN if policy.is_some_and(Published::is_of_captions) => Published::named("vq-16-t2i"),
             OWN => Published::named("vq-16"),
             name => Published::named(name),
         };

@@ -25,6 +25,17 @@ pub struct Source {
     pub hash: String,
 }
 
+/// The file of `role` in `folder`, where there is one.
+fn place(folder: &Path, role: Role) -> Option<PathBuf> {
+    let name = format!("{role}.safetensors");
+    [folder.join(&name), folder.join(role.name()).join(name)].into_iter().find(|path| files::is_file(path))
+}
+
+/// Whether `folder` has weights of any role.
+pub(super) fn has_any(folder: &Path) -> bool {
+    Role::ALL.iter().any(|role| place(folder, *role).is_some())
+}
+
 /// The bytes of one network's weights.
 pub(super) struct WeightFile {
     pub(super) role: Role,
@@ -36,18 +47,12 @@ impl WeightFile {
     /// `<role>.safetensors` of `folder`, directly or in a folder of the role's name (as `artune pretrain` leaves it),
     /// where there is one; else the weights that ship.
     pub(super) fn find(role: Role, folder: Option<&Path>) -> Result<Self, FamilyError> {
-        let places = |folder: &Path, role: Role| {
-            let name = format!("{role}.safetensors");
-            [folder.join(&name), folder.join(role.name()).join(name)].into_iter().find(|path| files::is_file(path))
-        };
         // A folder without any weights is a mistyped one.
-        if let Some(folder) = folder
-            && !Role::ALL.iter().any(|role| places(folder, *role).is_some())
-        {
+        if let Some(folder) = folder.filter(|folder| !has_any(folder)) {
             let roles = Role::ALL.map(Role::name).join(", ");
             return Err(FamilyError::NoWeights { path: folder.display().to_string(), roles });
         }
-        let path = folder.and_then(|folder| places(folder, role));
+        let path = folder.and_then(|folder| place(folder, role));
         let bytes = match &path {
             Some(path) => {
                 let wrap = |source| FamilyError::Io { path: path.display().to_string(), source };

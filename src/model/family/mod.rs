@@ -26,6 +26,7 @@ use super::vq::VqModel;
 use super::weights::WeightsError;
 use crate::config::RunConfig;
 use crate::platform::assets::{self, Asset, AssetError};
+use cast::Cast;
 use files::{WeightFile, procedural};
 
 /// The five networks that `artune pretrain` can train, and the judge of `artune eval`.
@@ -148,6 +149,11 @@ pub enum FamilyError {
         "this policy writes pictures of captions: name a file of them with --captions (docs/published.md says how)"
     )]
     NoCaptions,
+    /// Nobody has told what the captions say.
+    #[error(
+        "towers read captions as text, and this file has only their embeddings: write them, one a line, into a .txt file of the same name beside it"
+    )]
+    Nameless,
     /// Captions cannot be read.
     #[error("{path}: {source}")]
     Captions {
@@ -223,7 +229,12 @@ impl Family {
         let own = match (config.model.as_str(), Published::named(&config.model)) {
             (_, Some(policy)) => return Self::published(config, policy, folders, device),
             ("tiny", _) => Self::procedural(OwnConfig::tiny(), device)?,
-            _ => Self::small(folders.weights, device)?,
+            _ => {
+                // A folder of published networks need not have any of this program's.
+                let published = Cast::of(config).names_published();
+                let folder = folders.weights.filter(|folder| !published || files::has_any(folder));
+                Self::small(folder, device)?
+            }
         };
         own.with_published(config, folders, device)
     }

@@ -9,6 +9,7 @@ use super::cast::{Cast, Part};
 use super::config::FeatureShape;
 use super::{Family, FamilyConfig, FamilyError, Folders, Role, Source};
 use crate::config::RunConfig;
+use crate::config::networks::OWN;
 use crate::data::imagenet;
 use crate::formats::Tensors;
 use crate::gpu::supports_half;
@@ -187,6 +188,11 @@ impl Family {
         let (cast, mut shapes) = (Cast::of(config), FamilyConfig::of(config));
         check(&shapes, config)?;
         let (half, mut notices) = half(config, device);
+        let usual = Cast::of(&RunConfig { tokenizer: OWN.into(), ..config.clone() }).tokenizer;
+        if let Some(other) = cast.tokenizer.filter(|own| Some(own.name) != usual.map(|it| it.name)) {
+            let own = usual.map_or("the tokenizer in its own file", |it| it.name);
+            notices.push(format!("{} was trained on tokens of {own}, not of {}", policy.name, other.name));
+        }
         let mut library = Library { folders, device, half, found: vec![] };
 
         let found = library.find(Role::Prior, policy)?;
@@ -200,6 +206,10 @@ impl Family {
         let (prior, classes) = match prior {
             Policy::LlamaGen(net) if net.config().model_type == ModelType::T2i => {
                 let captions = library.captions()?;
+                let read = [cast.clip, cast.preference].iter().any(|part| matches!(part, Part::Published(_)));
+                if read && !captions.named {
+                    return Err(FamilyError::Nameless);
+                }
                 let names = captions.names.clone();
                 shapes = shapes.with_captions(names.len());
                 (Policy::LlamaGen(captions.give_to(net).map_err(FamilyError::Caption)?), names)
@@ -212,9 +222,16 @@ impl Family {
             Part::Own | Part::None => Ok(None),
         };
         let (clip, preference) = (tower(Role::Clip, cast.clip)?, tower(Role::Preference, cast.preference)?);
-        let features = cast.features.ok_or(FamilyError::Untrained(Role::Features))?;
-        let features = library.features(Role::Features, features)?;
+        let mut features = cast.features.ok_or(FamilyError::Untrained(Role::Features))?;
         let judge = Published::named("efficientnet-lite0").ok_or(FamilyError::Untrained(Role::Judge))?;
+        if config.loo_fid_weight == 0.0 && Found::of(features, folders.weights).is_err() {
+            notices.push(format!(
+                "{} has no file, and nothing is paid by it: features are those of {}, which ships",
+                features.name, judge.name
+            ));
+            (features, shapes.features) = (judge, FeatureShape::of(judge));
+        }
+        let features = library.features(Role::Features, features)?;
         let judge = library.features(Role::Judge, judge)?;
         let mut sources = super::Sources::new();
         for (role, found) in &library.found {

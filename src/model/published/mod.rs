@@ -16,7 +16,7 @@ pub use architecture::{Architecture, InceptionVariant};
 
 use super::clip::{ClipConfig, TextConfig, VisionConfig};
 use super::mingpt::MinGptConfig;
-use super::transformer::GptConfig;
+use super::transformer::{GptConfig, ModelType};
 use super::vq::VqConfig;
 
 /// Largest size of an axis, and most blocks and levels, that a network may have: far beyond any, and small enough to
@@ -59,6 +59,11 @@ impl Published {
     /// Its shape where it is a pair of CLIP's towers.
     pub fn clip(&self) -> Option<&ClipConfig> {
         if let Architecture::Clip(config) = &self.architecture { Some(config) } else { None }
+    }
+
+    /// Whether it writes pictures of captions.
+    pub fn is_of_captions(&self) -> bool {
+        matches!(&self.architecture, Architecture::Gpt(config) if config.model_type == ModelType::T2i)
     }
 
     /// Its shape where it turns pictures into tokens and back.

@@ -11,7 +11,7 @@ use thiserror::Error;
 
 use super::{GptConfig, Transformer};
 use crate::model::attention::UNSEEN;
-use crate::model::layers::{embedding, linear};
+use crate::model::layers::{embedding, linear, single};
 
 /// Id → the vectors that stand in front of the tokens.
 #[derive(Module, Debug)]
@@ -74,7 +74,7 @@ pub struct CaptionEmbedder {
 impl CaptionEmbedder {
     /// `[batch]` → `[batch, cls_token_num, dim]`.
     pub fn forward(&self, ids: Tensor<1, Int>) -> Tensor<3> {
-        let nothing = self.uncond_embedding.val().unsqueeze_dim::<3>(0); // [1, cls_token_num, caption_dim]
+        let nothing = single(&self.uncond_embedding).unsqueeze_dim::<3>(0); // [1, cls_token_num, caption_dim]
         let [_, length, width] = nothing.dims();
         let nothing = nothing.expand([ids.dims()[0], length, width]);
         let features = match &self.table {

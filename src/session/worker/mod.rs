@@ -333,7 +333,8 @@ impl Engine {
             return Ok(());
         }
         let mut config: RunConfig = self.studio.trainer.config().clone();
-        match config.set(name, value).and_then(|()| config.validate()) {
+        let admitted = config.set(name, value).map_err(anyhow::Error::from);
+        match admitted.and_then(|()| self.studio.admits(&config)) {
             Ok(()) => {
                 if let Err(refusal) = self.gate.turn(self.studio.trainer.config(), &config) {
                     let remedy = refusal.remedy();
