@@ -6,8 +6,11 @@ use std::path::{Path, PathBuf};
 use super::checkpoint;
 use super::protocol::{GivenFiles, Options};
 use super::record::Record;
-use crate::config::networks::{CLIPS, FEATURES, POLICIES, PREFERENCES, TOKENIZERS};
-use crate::config::{ConfigError, RunConfig};
+use crate::config::networks::{CLIPS, FEATURES, PAPER, POLICIES, PREFERENCES, TOKENIZERS};
+use crate::config::{ConfigError, PRESETS, RunConfig};
+use crate::formats::Tensors;
+use crate::metrics::Statistics;
+use crate::model::family::is_there;
 use crate::platform::files;
 
 /// A longer file holds no settings.
@@ -43,6 +46,13 @@ pub enum Opened {
         about: String,
         /// Settings that put it in its place.
         settings: Vec<(&'static str, String)>,
+    },
+    /// Statistics of real pictures: a new run compares its samples with them.
+    Statistics {
+        /// The file.
+        path: PathBuf,
+        /// Whose they are.
+        about: String,
     },
 }
 
@@ -94,7 +104,7 @@ pub enum OpenError {
     /// Nothing that is known.
     #[error(
         "{} cannot be opened. What can be: a run folder, a checkpoint (.safetensors), a published network (.pt, .pth, \
-         .ckpt, .safetensors), settings (.toml), the curves of a run (metrics.jsonl), or a folder with a folder of \
+         .ckpt, .safetensors), statistics of pictures (.npz), settings (.toml), the curves of a run (metrics.jsonl), or a folder with a folder of \
          pictures for each class", .0.display()
     )]
     Unknown(PathBuf),
@@ -121,6 +131,7 @@ pub fn recognise(path: &Path) -> Result<Opened, OpenError> {
             }),
         },
         "pt" | "pth" | "ckpt" | "bin" => network(path),
+        "npz" => statistics(path),
         "toml" => Ok(Opened::Settings(Box::new(settings(path, about.len)?))),
         "jsonl" => curves(path),
         _ => Err(OpenError::Unknown(path.into())),
@@ -149,12 +160,19 @@ pub fn options(opened: Opened, now: &Options, unused: PathBuf) -> Options {
         Opened::Network { path, settings, .. } => {
             let weights = path.parent().map(Path::to_path_buf);
             let files = GivenFiles { weights, ..equipment(now) };
-            let mut config = base.config.clone();
-            for (name, value) in settings {
-                // A name that the table has: what cannot be set shows when the run is opened.
-                let _ = config.set(name, &value);
-            }
+            let is_policy = settings.iter().any(|(name, _)| *name == "model");
+            // A policy brings settings of its own, another network only takes its place among those at hand.
+            let mut config = if is_policy { RunConfig::default() } else { base.config.clone() };
+            let compared = files.reference.is_some() || files.data.is_some();
+            let unpaid = (is_policy && !compared).then_some(("loo_fid_weight", "0"));
+            let settings = settings.iter().map(|(name, value)| (*name, value.as_str())).chain(unpaid);
+            // Together they are free of contradictions, which the tests see to.
+            let _ = config.apply(settings);
             Options { config, files, ..base }
+        }
+        Opened::Statistics { path, .. } => {
+            let files = GivenFiles { reference: Some(path), ..equipment(now) };
+            Options { files, ..base }
         }
         Opened::Metrics(_) => now.clone(),
     }
@@ -193,8 +211,52 @@ fn network(path: &Path) -> Result<Opened, OpenError> {
     let Some((setting, _)) = place else {
         return Err(wrong(format!("this is {}, which no setting names; others of its kind can be used", network.name)));
     };
-    let settings = vec![(setting, network.name.to_string())];
-    Ok(Opened::Network { path: path.into(), about: format!("{}. {}", network.name, network.about), settings })
+    if !found.is_certain() {
+        let others = found.others.join(" or ");
+        return Err(wrong(format!(
+            "this may be {}, or {others}, which have the same tensors: give the file the name of the network, or let `artune \
+             import --as NAME --out FILE` write it there",
+            network.name
+        )));
+    }
+    let mut about = format!("{}. {}", network.name, network.about);
+    let mut settings = vec![(setting, network.name.to_string())];
+    if setting == "model" {
+        let beside = path.parent().unwrap_or(Path::new("."));
+        let mut paid = false;
+        settings.extend(paper().filter(|(name, _)| *name != "model"));
+        // What scores lies beside it, or is left out.
+        for (part, weight, papers) in
+            [("clip_network", "clip_weight", "clip-vit-l-14"), ("preference_network", "preference_weight", "hpsv2.1")]
+        {
+            if is_there(papers, beside) {
+                paid = true;
+            } else {
+                settings.extend([(part, "none".to_string()), (weight, "0".to_string())]);
+            }
+        }
+        if !paid {
+            settings.push(("brightness_weight", "1".into()));
+            about += " No network that scores lies beside it, so brightness is paid.";
+        }
+    }
+    Ok(Opened::Network { path: path.into(), about, settings })
+}
+
+/// The paper's own settings for a published policy.
+fn paper() -> impl Iterator<Item = (&'static str, String)> {
+    let preset = PRESETS.iter().find(|preset| preset.name == PAPER);
+    preset.into_iter().flat_map(|preset| preset.set.iter().map(|(name, value)| (*name, value.to_string())))
+}
+
+/// Statistics of real pictures.
+fn statistics(path: &Path) -> Result<Opened, OpenError> {
+    let wrong = |why: String| OpenError::Network { path: path.into(), why };
+    let source = files::source(path).map_err(|source| OpenError::Io { path: path.into(), source })?;
+    let file = Tensors::open(source).map_err(|error| wrong(error.to_string()))?;
+    let found = Statistics::read(&file).map_err(|error| wrong(error.to_string()))?;
+    let about = format!("Statistics of {} features, like those of {}", found.mean.len(), found.kind);
+    Ok(Opened::Statistics { path: path.into(), about })
 }
 
 fn folder(path: &Path) -> Result<Opened, OpenError> {
@@ -314,6 +376,22 @@ mod tests {
         assert!(refused(&write(dir.path(), "short.safetensors", b"abc")).contains("too short"));
         // A length that no memory holds is not asked for.
         assert!(refused(&write(dir.path(), "huge.safetensors", &[0xff; 64])).contains("cut"));
+    }
+
+    #[test]
+    fn the_settings_that_a_published_policy_brings_are_free_of_contradictions() {
+        for beside in [vec![], vec![("clip_network", "none"), ("clip_weight", "0")]] {
+            let settings: Vec<(&str, String)> = [("model", "llamagen-b".to_string())]
+                .into_iter()
+                .chain(paper().filter(|(name, _)| *name != "model"))
+                .chain(beside.into_iter().map(|(name, value)| (name, value.to_string())))
+                .collect();
+            let opened = Opened::Network { path: "nets/c2i_B_256.pt".into(), about: String::new(), settings };
+            let options = options(opened, &Options::default(), "runs/b".into());
+            assert_eq!((options.config.model.as_str(), options.config.lambda_fid), ("llamagen-b", 2.0));
+            assert_eq!(options.config.loo_fid_weight, 0.0, "nothing to compare with");
+            assert_eq!(options.files.weights, Some("nets".into()));
+        }
     }
 
     #[test]

@@ -14,6 +14,7 @@ use thiserror::Error;
 
 pub use config::{FamilyConfig, FeatureShape, OwnConfig};
 pub use files::Source;
+pub use published::is_there;
 
 use super::captions::CaptionsError;
 use super::clip::Tower;

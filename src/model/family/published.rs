@@ -62,7 +62,8 @@ impl Found {
         let holds = |path: &PathBuf| {
             let file = Tensors::open(files::source(path).ok()?).ok()?;
             let found = recognise(&listing(&file), file.notes(), &title(path), None).ok()?;
-            (found.fits() && found.network.is_some_and(|it| it.name == network.name)).then_some(())
+            (found.fits() && found.is_certain() && found.network.is_some_and(|it| it.name == network.name))
+                .then_some(())
         };
         let path = others.into_iter().take(MAX_FILES).find(|path| holds(path).is_some()).ok_or_else(nowhere)?;
         Self::open(network, path)
@@ -175,6 +176,11 @@ impl Library<'_> {
         let text = files::read_to_string(&path.with_extension("txt")).ok();
         Captions::read(&file, text.as_deref()).map_err(wrap)
     }
+}
+
+/// Whether `folder` has a file of the published network called `name`.
+pub fn is_there(name: &str, folder: &Path) -> bool {
+    Published::named(name).is_some_and(|network| Found::of(network, Some(folder)).is_ok())
 }
 
 impl Family {

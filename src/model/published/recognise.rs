@@ -153,6 +153,11 @@ fn compare(list: &Listing, network: Option<&'static Published>, architecture: Ar
 }
 
 impl Recognised {
+    /// Whether no other published network has the same tensors.
+    pub fn is_certain(&self) -> bool {
+        self.others.is_empty()
+    }
+
     /// Whether the file holds the network completely and nothing else of use.
     pub fn fits(&self) -> bool {
         self.problems() == 0

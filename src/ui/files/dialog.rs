@@ -17,7 +17,7 @@ pub(super) type Answer = Pin<Box<dyn Future<Output = Chosen> + Send>>;
 pub(super) type Answer = Pin<Box<dyn Future<Output = Chosen>>>;
 
 /// What may be opened.
-const OPENED: [&str; 7] = ["safetensors", "toml", "jsonl", "pt", "pth", "ckpt", "bin"];
+const OPENED: [&str; 8] = ["safetensors", "toml", "jsonl", "pt", "pth", "ckpt", "bin", "npz"];
 
 #[cfg(not(target_family = "wasm"))]
 mod here {

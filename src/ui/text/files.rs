@@ -71,6 +71,9 @@ pub(in crate::ui) fn would(opened: &Opened) -> String {
         }
         Opened::Metrics(_) => "Curves: lay them beside those of the run at hand.".into(),
         Opened::Pictures(_) => "Pictures in folders by class: begin a new run on them.".into(),
+        Opened::Statistics { about, .. } => {
+            format!("{about}: begin a new run whose samples are compared with them.")
+        }
         Opened::Network { about, .. } => {
             format!("{about} Begin a new run with it; others that it needs lie beside it.")
         }
@@ -90,10 +93,8 @@ pub(in crate::ui) fn opening(opened: &Opened) -> String {
         }
         Opened::Metrics(path) => format!("comparing with {}", path.display()),
         Opened::Pictures(path) => format!("beginning a new run on the pictures in {}; {saved}", path.display()),
-        Opened::Network { path, settings, .. } => {
-            let settings: Vec<String> = settings.iter().map(|(name, value)| format!("{name} = {value}")).collect();
-            format!("beginning a new run with {} ({}); {saved}", path.display(), settings.join(", "))
-        }
+        Opened::Statistics { path, .. } => format!("beginning a new run, compared with {}; {saved}", path.display()),
+        Opened::Network { path, about, .. } => format!("beginning a new run with {}: {about} {saved}", path.display()),
     }
 }
 
