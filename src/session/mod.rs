@@ -8,6 +8,7 @@ pub mod checkpoint;
 pub mod compare;
 pub mod diagnosis;
 pub mod evaluate;
+mod drawing;
 mod exhibit;
 pub mod export;
 mod figures;
