@@ -4,8 +4,8 @@ use std::path::PathBuf;
 
 use anyhow::Result;
 
-use super::ModelArgs;
-use crate::session::tools::{self, Sheet};
+use super::{ModelArgs, progress};
+use crate::session::tools::{self, Sheet, Target};
 
 /// Arguments of `artune sample`.
 #[derive(Clone, Debug, clap::Args)]
@@ -37,8 +37,14 @@ pub struct SampleArgs {
     #[arg(long, default_value_t = 1.0)]
     top_p: f64,
     /// PNG to write.
-    #[arg(long, default_value = "samples.png")]
+    #[arg(long, default_value = "samples.png", conflicts_with = "out")]
     png: PathBuf,
+    /// Write an npz instead, as OpenAI's evaluator reads it: one array `arr_0` of bytes [N, H, W, 3].
+    #[arg(long, value_name = "X.npz")]
+    out: Option<PathBuf>,
+    /// Pictures of the npz in all, the classes in turn; without it `--per-class` of each.
+    #[arg(long, requires = "out", value_parser = clap::value_parser!(u64).range(1..=10_000_000))]
+    samples: Option<u64>,
 }
 
 /// Runs `artune sample`.
@@ -54,9 +60,23 @@ pub fn run(args: &SampleArgs) -> Result<()> {
         top_k: args.top_k,
         top_p: args.top_p,
         seed: args.seed,
-        path: args.png.clone(),
+        target: match &args.out {
+            Some(path) => {
+                let npz = path.extension().is_some_and(|extension| extension == "npz");
+                anyhow::ensure!(npz, "{} has to end in .npz; for a picture use --png", path.display());
+                Target::Array { path: path.clone(), samples: args.samples.map(|samples| samples as usize) }
+            }
+            None => Target::Sheet(args.png.clone()),
+        },
     };
-    let rows = tools::sample(&args.model.options()?, args.from.as_deref(), &sheet)?;
-    println!("{}\nrows from the top: {}", args.png.display(), rows.join(", "));
+    let mut bar = None;
+    let rows = tools::sample(&args.model.options()?, args.from.as_deref(), &sheet, &mut |done, of| {
+        bar.get_or_insert_with(|| progress::bar(of as u64)).set_position(done as u64);
+    })?;
+    bar.inspect(indicatif::ProgressBar::finish_and_clear);
+    match &args.out {
+        Some(path) => println!("{}", path.display()),
+        None => println!("{}\nrows from the top: {}", args.png.display(), rows.join(", ")),
+    }
     Ok(())
 }

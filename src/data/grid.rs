@@ -10,6 +10,8 @@ use crate::platform::files;
 
 /// Between pictures, in pixels of the finished grid.
 const GAP: usize = 2;
+/// Most pixels of a sheet that is written: 200 MB while it is laid out.
+const MAX_PIXELS: usize = 1 << 26;
 /// Neither white nor a tint, so that a picture on white keeps its edge.
 const GAP_COLOUR: [u8; 3] = [205, 208, 214];
 
@@ -77,11 +79,22 @@ pub fn encode_png(rgb: &[u8], width: usize, height: usize) -> Result<Vec<u8>, Da
     Ok(bytes)
 }
 
+/// How many times as large pictures are on a sheet: small ones are enlarged until they can be looked at.
+pub fn sheet_scale(side: usize) -> usize {
+    (96 / side.max(1)).max(1)
+}
+
 /// Writes a grid of RGB pictures ([`grid_rgb`], two pixels apart) to `path`; folders on the way are made.
 ///
 /// # Errors
-/// [`DataError::Write`] with the path if the file cannot be written.
+/// [`DataError::Sheet`] where it would be too large for a file, [`DataError::Write`] with the path if the file cannot be
+/// written.
 pub fn save_png(path: &Path, pictures: &[Vec<u8>], side: usize, columns: usize, scale: usize) -> Result<(), DataError> {
+    let cells = columns.clamp(1, pictures.len().max(1));
+    let [width, height] = [cells, pictures.len().div_ceil(cells)].map(|n| n * (side * scale.max(1) + GAP) + GAP);
+    if width.saturating_mul(height) > MAX_PIXELS {
+        return Err(DataError::Sheet { width, height });
+    }
     let (rgb, width, height) = grid_rgb(pictures, side, columns, scale, GAP);
     let bytes = encode_png(&rgb, width, height)?;
     files::write_atomic(path, &bytes).map_err(|source| DataError::Write { path: path.to_path_buf(), source })
@@ -152,6 +165,9 @@ mod tests {
         assert_eq!((back.get_pixel(2, 2).0, back.get_pixel(10, 7).0), ([7; 3], [200; 3]));
         save_png(&path, &[], 2, 16, 3).expect("an empty grid is a blank picture");
         assert!(encode_png(&[0; 5], 1, 1).is_err());
+        let refused = save_png(&path, &vec![vec![]; 4000], 256, 16, 3).expect_err("8 gigabytes");
+        assert!(refused.to_string().contains("draw fewer pictures"), "{refused}");
+        assert_eq!([8, 32, 96, 256].map(sheet_scale), [12, 3, 1, 1]);
     }
 
     #[test]

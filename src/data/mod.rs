@@ -78,6 +78,14 @@ pub enum DataError {
         /// Classes of the networks that have no picture.
         missing: Vec<String>,
     },
+    /// A grid of pictures that no viewer would open, and that would not fit into memory.
+    #[error("a sheet of {width} x {height} pixels is too large for one file; draw fewer pictures at a time")]
+    Sheet {
+        /// Pixels from left to right.
+        width: usize,
+        /// Pixels from top to bottom.
+        height: usize,
+    },
     /// A picture could not be written as PNG.
     #[error("cannot encode a picture: {0}")]
     Encode(#[from] image::ImageError),

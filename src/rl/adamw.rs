@@ -1,19 +1,22 @@
 //! AdamW (Loshchilov and Hutter, arXiv 1711.05101), as PyTorch does it, for every parameter of a network that has a
 //! gradient. Its state can be read back without stopping the thread, which a page must not do.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 
 use burn::module::{ModuleMapper, ModuleVisitor, Param, ParamId};
 use burn::optim::GradientsParams;
 use burn::prelude::*;
 use burn::tensor::Transaction;
-use safetensors::tensor::TensorView;
-use safetensors::{Dtype, SafeTensors, serialize};
+use safetensors::{Dtype, SafeTensors};
+use serde_json::{Value, json};
 
 use crate::gpu::read::{ReadError, read_all};
 
 /// Under which name a saved state has its step counts.
 const STEPS: &str = "steps";
+
+/// Numbers that are read back together, or one parameter's: 64 MB.
+const TOGETHER: usize = 16 << 20;
 
 /// Nobody makes so many steps.
 const MOST_STEPS: i32 = 1 << 30;
@@ -72,27 +75,44 @@ impl AdamW {
         decayed - change * rate
     }
 
-    /// The state as a safetensors file: `<parameter>.first` and `.second` as f32, and the step counts.
+    /// The state as a safetensors file: `<parameter>.first` and `.second` as f32, and the step counts. Beyond the file
+    /// itself only a few moments lie in memory at a time.
     ///
     /// # Errors
-    /// Where the device fails.
+    /// Where the device fails, or there is no memory for the file.
     pub async fn save(&self) -> Result<Vec<u8>, ReadError> {
-        let mut transaction = Transaction::default();
-        for Moments { first, second, .. } in self.moments.values() {
-            transaction = transaction.register(first.clone()).register(second.clone());
-        }
-        let read = read_all(transaction).await?;
-        let names = self.moments.keys().flat_map(|id| ["first", "second"].map(|part| format!("{}.{part}", id.val())));
-        let floats: Vec<(String, Vec<u8>)> =
-            names.zip(read.iter().map(|data| data.iter::<f32>().flat_map(f32::to_le_bytes).collect())).collect();
         let steps: Vec<String> =
             self.moments.iter().map(|(id, moments)| format!("{} {}", id.val(), moments.steps)).collect();
-        let views = floats
-            .iter()
-            .map(|(name, bytes)| Ok((name.as_str(), TensorView::new(Dtype::F32, vec![bytes.len() / 4], bytes)?)))
-            .collect::<Result<Vec<_>, safetensors::SafeTensorError>>();
-        let metadata = HashMap::from([(STEPS.to_string(), steps.join("\n"))]);
-        views.and_then(|views| serialize(views, Some(metadata))).map_err(|error| ReadError(error.to_string()))
+        let mut header = serde_json::Map::new();
+        header.insert("__metadata__".into(), json!({ STEPS: steps.join("\n") }));
+        let (mut tensors, mut at) = (vec![], 0);
+        for (id, Moments { first, second, .. }) in &self.moments {
+            for (part, tensor) in [("first", first), ("second", second)] {
+                let ([numbers], name) = (tensor.dims(), format!("{}.{part}", id.val()));
+                let end = at + 4 * numbers;
+                header.insert(name, json!({ "dtype": "F32", "shape": [numbers], "data_offsets": [at, end] }));
+                tensors.push((numbers, tensor));
+                at = end;
+            }
+        }
+        let mut text = Value::Object(header).to_string().into_bytes();
+        text.resize(text.len().next_multiple_of(8), b' ');
+        let mut file = vec![];
+        file.try_reserve_exact(8 + text.len() + at).map_err(|error| ReadError(error.to_string()))?;
+        file.extend((text.len() as u64).to_le_bytes());
+        file.append(&mut text);
+        let mut tensors = tensors.into_iter().peekable();
+        while tensors.peek().is_some() {
+            let (mut transaction, mut together) = (Transaction::default(), 0);
+            while let Some((numbers, tensor)) = tensors.next_if(|_| together < TOGETHER) {
+                (transaction, together) = (transaction.register(tensor.clone()), together + numbers);
+            }
+            for data in read_all(transaction).await? {
+                let numbers = data.as_slice::<f32>().map_err(|error| ReadError(error.to_string()))?;
+                numbers.iter().for_each(|number| file.extend_from_slice(&number.to_le_bytes()));
+            }
+        }
+        Ok(file)
     }
 
     /// Goes on from a saved state of `module`'s parameters, on `device`.

@@ -9,11 +9,15 @@ use super::origin::Origin;
 use crate::config::RunConfig;
 use crate::platform::bundle::Bundle;
 use crate::platform::files;
-use crate::reward::moments::Moments;
+use crate::reward::moments::{Cov, Form, Moments};
 use crate::rl::trainer::TrainerState;
 
 /// Raised whenever older files can no longer be read.
 const VERSION: u32 = 4;
+/// Names of the parts of a file.
+const POLICY: &str = "policy";
+const OPTIMIZER: &str = "optimizer";
+const MOMENTS: &str = "moments";
 /// Checkpoints kept in a folder; older ones are removed.
 const KEEP: usize = 3;
 
@@ -25,7 +29,9 @@ struct Header {
     config: String,
     origin: Origin,
     seconds: f64,
-    moments: Moments,
+    /// Features of the moments, and whether their covariance is among them: the numbers are a part of the file.
+    features: usize,
+    form: Form,
     entropy_measured_bits: u64,
 }
 
@@ -55,10 +61,12 @@ pub fn save(folder: &Path, saved: Saved) -> Result<PathBuf> {
         config: config.to_toml(),
         origin,
         seconds,
-        moments: state.moments,
+        features: state.moments.d(),
+        form: state.moments.form(),
         entropy_measured_bits: state.entropy_measured.to_bits(),
     };
-    let parts = [("policy".to_string(), state.policy), ("optimizer".to_string(), state.optimizer)].into();
+    let parts = [(POLICY, state.policy), (OPTIMIZER, state.optimizer), (MOMENTS, to_bytes(state.moments))];
+    let parts = parts.map(|(name, bytes)| (name.to_string(), bytes)).into();
     Bundle { header: serde_json::to_string(&header)?, parts }.write(&path)?;
     let kept = list(folder);
     for old in kept[..kept.len().saturating_sub(KEEP)].iter().filter(|old| **old != path) {
@@ -77,9 +85,10 @@ pub fn load(path: &Path) -> Result<Saved> {
     check_version(path, header.version)?;
     let state = TrainerState {
         update: header.update,
-        policy: bundle.take("policy")?,
-        optimizer: bundle.take("optimizer")?,
-        moments: header.moments,
+        policy: bundle.take(POLICY)?,
+        optimizer: bundle.take(OPTIMIZER)?,
+        moments: from_bytes(&bundle.take(MOMENTS)?, header.features, header.form)
+            .with_context(|| format!("{}: its moments are damaged", path.display()))?,
         entropy_measured: f64::from_bits(header.entropy_measured_bits),
     };
     let config = RunConfig::from_toml(&header.config)?;
@@ -97,7 +106,32 @@ pub fn available(folder: &Path) -> Vec<(u64, PathBuf)> {
 /// # Errors
 /// As [`load`].
 pub fn policy(path: &Path) -> Result<Vec<u8>> {
-    Ok(load(path)?.state.policy)
+    #[derive(Deserialize)]
+    struct Part {
+        version: u32,
+    }
+    let mut bundle = Bundle::read_where(path, |name| name == POLICY)?;
+    let Part { version } = serde_json::from_str(&bundle.header).with_context(|| path.display().to_string())?;
+    check_version(path, version)?;
+    Ok(bundle.take(POLICY)?)
+}
+
+/// The mean, then variances or covariance, as little-endian numbers of 64 bits.
+fn to_bytes(Moments { mean, cov }: Moments) -> Vec<u8> {
+    let (Cov::Diagonal(second) | Cov::Full(second)) = cov;
+    mean.iter().chain(&second).flat_map(|number| number.to_le_bytes()).collect()
+}
+
+/// `None` where these are not as many numbers as so many features have.
+fn from_bytes(bytes: &[u8], features: usize, form: Form) -> Option<Moments> {
+    let (numbers, rest) = bytes.as_chunks::<8>();
+    let mut mean: Vec<f64> = numbers.iter().map(|bytes| f64::from_le_bytes(*bytes)).collect();
+    let second = if features <= mean.len() { mean.split_off(features) } else { return None };
+    let (cov, width) = match form {
+        Form::Diagonal => (Cov::Diagonal as fn(_) -> _, 1),
+        Form::Full => (Cov::Full as fn(_) -> _, features),
+    };
+    (rest.is_empty() && features.checked_mul(width) == Some(second.len())).then(|| Moments { mean, cov: cov(second) })
 }
 
 /// What a checkpoint says of itself.
@@ -165,4 +199,23 @@ fn list(folder: &Path) -> Vec<PathBuf> {
         .collect();
     found.sort();
     found
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn moments_come_back_bit_for_bit_and_those_of_another_size_do_not() {
+        let full = Moments { mean: vec![0.1, -0.0], cov: Cov::Full(vec![1.0, 1e-300, f64::MIN_POSITIVE / 3.0, 2.0]) };
+        let diagonal = Moments { mean: vec![0.1, 3.0], cov: Cov::Diagonal(vec![1.0, 0.2]) };
+        for moments in [full, diagonal] {
+            let (form, bytes) = (moments.form(), to_bytes(moments.clone()));
+            let back = from_bytes(&bytes, 2, form).unwrap();
+            assert_eq!(to_bytes(back.clone()), bytes);
+            assert_eq!(back, moments);
+            assert_eq!(from_bytes(&bytes[1..], 2, form), None);
+            assert_eq!([0, 1, 3, 9, usize::MAX].map(|d| from_bytes(&bytes, d, form)), [const { None }; 5]);
+        }
+    }
 }

@@ -7,6 +7,7 @@
 pub mod checkpoint;
 pub mod compare;
 pub mod diagnosis;
+mod drawing;
 pub mod evaluate;
 mod exhibit;
 pub mod export;

@@ -105,7 +105,7 @@ impl Record {
     /// Where the file system refuses.
     pub fn samples(&self, update: u64, pictures: &[Vec<u8>], side: usize, columns: usize) -> Result<()> {
         let path = self.folder.join(format!("samples/{update:06}.png"));
-        grid::save_png(&path, pictures, side, columns, 3)?;
+        grid::save_png(&path, pictures, side, columns, grid::sheet_scale(side))?;
         Ok(())
     }
 

@@ -17,22 +17,16 @@ use super::space::Scene;
 use super::statistics;
 use crate::config::networks::is_own;
 use crate::config::{Param, RunConfig};
-use crate::data::grid::rgb_pictures;
 use crate::data::{Pictures, Split};
-use crate::gpu::read::read;
 use crate::model::family::{Family, Folders};
 use crate::platform::assets::{self, Asset};
-use crate::platform::rng::Key;
 use crate::reward::loo_fid::LooFid;
 use crate::reward::moments::Moments;
-use crate::rl::rollout::Rollout;
 use crate::rl::sampling::SamplingConfig;
-use crate::rl::trainer::{Trainer, allowed_classes, decode_levels};
+use crate::rl::trainer::{Trainer, allowed_classes};
 
 /// Share of the names that no training sees.
 pub const HELD_OUT: f64 = 0.1;
-/// Rows per pass.
-const BATCH: usize = 64;
 
 /// Key parts: what random numbers outside an update are for.
 pub(super) mod purpose {
@@ -237,13 +231,9 @@ impl Studio {
     /// # Errors
     /// Where the device fails.
     pub async fn sample(&self, classes: &[usize], seed: u64, sampling: &SamplingConfig) -> Result<Vec<Vec<u8>>> {
-        let (model, family) = (self.trainer.policy(), self.trainer.family());
         let mut pictures = vec![];
-        for (chunk, rows) in classes.chunks(BATCH).enumerate() {
-            let key = Key::new(seed).fold(purpose::SAMPLES);
-            let keys = (0..rows.len()).map(|i| key.fold((chunk * BATCH + i) as u64)).collect();
-            let tokens = Rollout::new(model, rows, keys, *sampling, &self.device).finish(model).await;
-            pictures.extend(rgb_pictures(&read(decode_levels(family, tokens)).await?, family.config.side));
+        for rows in classes.chunks(self.pass()) {
+            pictures.extend(self.draw(pictures.len(), rows, seed, sampling).await?);
         }
         Ok(pictures)
     }

@@ -8,11 +8,14 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result};
 use serde::Serialize;
 
+use super::drawing::spread;
 use super::evaluate::{Evaluation, Request};
 use super::protocol::Options;
 use super::record::Record;
 use super::studio::Studio;
-use crate::data::grid::save_png;
+use crate::data::grid::{save_png, sheet_scale};
+use crate::formats::write::Npz;
+use crate::formats::{Dtype, Info};
 use crate::gpu::choose;
 use crate::metrics::Features;
 use crate::model::weights::Stored;
@@ -60,18 +63,42 @@ pub struct Sheet {
     pub top_p: f64,
     /// Names the random numbers.
     pub seed: u64,
-    /// File to write.
-    pub path: PathBuf,
+    /// What is drawn, and the file to write.
+    pub target: Target,
 }
 
+/// What `artune sample` makes.
+#[derive(Clone, Debug)]
+pub enum Target {
+    /// A PNG with one row a class.
+    Sheet(PathBuf),
+    /// What OpenAI's evaluator (guided-diffusion, `evaluations/evaluator.py`) reads: an npz with one array `arr_0` of bytes
+    /// `[N, side, side, 3]`.
+    Array {
+        /// The file.
+        path: PathBuf,
+        /// Pictures in all, the classes in turn; `per_class` of each where it is `None`.
+        samples: Option<usize>,
+    },
+}
+
+/// Classes of which all are drawn on a sheet, and how many are where there are more.
+const DRAWN: (usize, usize) = (64, 16);
+
 /// Draws a sheet of pictures, one row a class, from the model of `run` or the untouched one; returns what each row is.
+/// Or an array of any number of pictures, of which few are in memory at a time; `drawn` hears how many there are, and of how
+/// many.
 ///
 /// # Errors
 /// Where the run has no checkpoint, a class does not exist, or the file cannot be written.
-pub fn sample(options: &Options, run: Option<&Path>, sheet: &Sheet) -> Result<Vec<String>> {
+pub fn sample(
+    options: &Options,
+    run: Option<&Path>,
+    sheet: &Sheet,
+    drawn: &mut dyn FnMut(usize, usize),
+) -> Result<Vec<String>> {
     let (studio, _) = open(options, run)?;
-    let allowed = crate::rl::trainer::allowed_classes(&sheet.classes, &studio.pictures.class_names)?;
-    let classes: Vec<usize> = allowed.iter().flat_map(|&c| std::iter::repeat_n(c, sheet.per_class)).collect();
+    let mut allowed = crate::rl::trainer::allowed_classes(&sheet.classes, &studio.pictures.class_names)?;
     let sampling = SamplingConfig {
         guidance: sheet.guidance,
         temperature: sheet.temperature,
@@ -79,9 +106,47 @@ pub fn sample(options: &Options, run: Option<&Path>, sheet: &Sheet) -> Result<Ve
         top_p: sheet.top_p,
         ..SamplingConfig::default()
     };
-    let pictures = pollster::block_on(studio.sample(&classes, sheet.seed, &sampling))?;
-    save_png(&sheet.path, &pictures, studio.pictures.side, sheet.per_class, 3)?;
+    match &sheet.target {
+        Target::Sheet(path) => {
+            if allowed.len() > DRAWN.0 && sheet.classes.trim() == "all" {
+                eprintln!("{} of {} classes are drawn; name others with --classes", DRAWN.1, allowed.len());
+                allowed = spread(allowed.len(), DRAWN.1).collect();
+            }
+            let classes: Vec<usize> = allowed.iter().flat_map(|&c| std::iter::repeat_n(c, sheet.per_class)).collect();
+            let pictures = pollster::block_on(studio.sample(&classes, sheet.seed, &sampling))?;
+            let side = studio.pictures.side;
+            save_png(path, &pictures, side, sheet.per_class, sheet_scale(side))?;
+        }
+        Target::Array { path, samples } => {
+            let n = samples.unwrap_or(allowed.len() * sheet.per_class);
+            let classes: Vec<usize> = allowed.iter().copied().cycle().take(n).collect();
+            let draw = |first, rows: &[usize]| pollster::block_on(studio.draw(first, rows, sheet.seed, &sampling));
+            let size = (studio.pictures.side, studio.pass());
+            array(path, &classes, size, draw, drawn).with_context(|| path.display().to_string())?;
+        }
+    }
     Ok(allowed.iter().map(|&class| studio.pictures.class_names[class].clone()).collect())
+}
+
+/// Writes what `draw` makes of `classes`, `pass` at a time, given the place of the first of them.
+fn array(
+    path: &Path,
+    classes: &[usize],
+    (side, pass): (usize, usize),
+    mut draw: impl FnMut(usize, &[usize]) -> Result<Vec<Vec<u8>>>,
+    drawn: &mut dyn FnMut(usize, usize),
+) -> Result<()> {
+    let mut file = Npz::new(files::create(path)?);
+    file.array("arr_0", &Info { dtype: Dtype::U8, shape: vec![classes.len(), side, side, 3] })?;
+    let mut done = 0;
+    for rows in classes.chunks(pass) {
+        for picture in draw(done, rows)? {
+            file.write(&picture)?;
+        }
+        done += rows.len();
+        drawn(done, classes.len());
+    }
+    Ok(file.finish()?.finish()?)
 }
 
 /// Measures the model of `run` or the untouched one.
@@ -240,4 +305,40 @@ fn timing(what: &str, runs: Vec<f64>, size: String, work: f64, unit: &'static st
     sorted.sort_by(f64::total_cmp);
     let seconds = sorted.get(sorted.len() / 2).copied().unwrap_or(f64::NAN);
     Timing { what: what.into(), seconds, runs, size, rate: work / seconds, unit }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::RunConfig;
+    use crate::formats::Tensors;
+
+    #[test]
+    fn an_array_of_samples_reads_back_as_the_pictures_of_a_sheet_in_passes_of_any_size() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("samples.npz");
+        let sheet = Sheet {
+            classes: "all".into(),
+            per_class: 1,
+            guidance: 1.0,
+            temperature: 1.0,
+            top_k: 0,
+            top_p: 1.0,
+            seed: 3,
+            target: Target::Array { path: path.clone(), samples: Some(5) },
+        };
+        let config = RunConfig { model: "tiny".into(), rollout_batch: 2, ..RunConfig::default() };
+        let options = Options { config, device: "cpu".into(), ..Options::default() };
+        let mut heard = vec![];
+        sample(&options, None, &sheet, &mut |done, of| heard.push((done, of))).unwrap();
+        assert_eq!(heard, [(2, 5), (4, 5), (5, 5)]);
+        let read = Tensors::open(files::source(&path).unwrap()).unwrap();
+        let (studio, _) = open(&options, None).unwrap();
+        let side = studio.pictures.side;
+        let info = read.info("arr_0").unwrap();
+        assert_eq!((info.dtype, &info.shape[..]), (Dtype::U8, &[5, side, side, 3][..]));
+        let sampling = SamplingConfig { guidance: 1.0, ..SamplingConfig::default() };
+        let pictures = pollster::block_on(studio.sample(&[0, 1, 2, 3, 4], 3, &sampling)).unwrap();
+        assert_eq!(read.bytes("arr_0").unwrap(), pictures.concat());
+    }
 }

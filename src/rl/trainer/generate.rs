@@ -27,11 +27,15 @@ impl Trainer {
         if begun == 0 {
             return None;
         }
-        if begun < n {
-            parts.push(Tensor::zeros([n - begun, length], &self.device));
-        }
-        let pictures = self.decode(Tensor::cat(parts, 0));
+        let tokens = Tensor::cat(parts, 0);
+        let pieces = self.pieces(begun, self.together()).into_iter();
+        let decode = |rows: std::ops::Range<usize>| self.decode(tokens.clone().narrow(0, rows.start, rows.len()));
+        let mut pictures: Vec<Tensor<4>> = pieces.map(decode).collect();
         let (side, grid) = (self.family.config.side, self.family.config.grid);
+        if begun < n {
+            pictures.push(Tensor::zeros([n - begun, 3, side, side], &self.device));
+        }
+        let pictures = Tensor::cat(pictures, 0);
         Some(Rollouts {
             update: self.update + 1,
             side,

@@ -337,9 +337,10 @@ impl Trainer {
     /// Where the device or the serialiser fails.
     pub async fn state(&self) -> Result<TrainerState, TrainError> {
         let policy = to_host(self.acting.clone()).await?.into_record().into_bytes();
+        let policy = policy.map_err(|e| TrainError::State(e.to_string()))?;
         Ok(TrainerState {
             update: self.update,
-            policy: policy.map_err(|e| TrainError::State(e.to_string()))?.to_vec(),
+            policy: policy.try_into_vec().unwrap_or_else(|shared| shared.to_vec()),
             optimizer: self.optimizer.save().await?,
             moments: self.loo.ema().clone(),
             entropy_measured: self.entropy_measured,

@@ -4,6 +4,7 @@ use anyhow::Result;
 use serde_json::json;
 
 use super::super::checkpoint::{self, Saved};
+use super::super::drawing::spread;
 use super::super::evaluate::Request;
 use super::super::inspect::Question;
 use super::super::keyframes::Moment;
@@ -18,12 +19,10 @@ use crate::rl::trainer::Outcome;
 
 /// How far from 1 a ratio may be before the first inner step: rounding, on any device.
 const RATIO_TOLERANCE: f64 = 1e-4;
-/// Samples of each class on a sheet.
-const SHEET: usize = 4;
+/// Classes on a sheet at most, and samples of each.
+const SHEET: (usize, usize) = (16, 4);
 /// Pictures of a sheet that only a face sees, and those per row.
 const SHOWN: (usize, usize) = (16, 8);
-/// Pictures of a sheet that go to a face.
-const SENT: usize = 64;
 
 impl Engine {
     /// Makes the inner steps that are still to do: in their midst the weights belong to no update.
@@ -125,18 +124,19 @@ impl Engine {
         let trainer = &self.studio.trainer;
         let (config, family) = (trainer.config(), &trainer.family().config);
         let (update, side, count) = (trainer.update(), family.side, family.gpt.num_classes());
-        let (mut classes, columns): (Vec<usize>, _) = match &self.record {
-            Some(_) => ((0..count).flat_map(|c| std::iter::repeat_n(c, SHEET)).collect(), 4 * SHEET),
+        let (classes, columns): (Vec<usize>, _) = match &self.record {
+            Some(_) => {
+                let (most, each) = SHEET;
+                (spread(count, most).flat_map(|class| std::iter::repeat_n(class, each)).collect(), 4 * each)
+            }
             None => ((0..SHOWN.0).map(|i| i * count / SHOWN.0).collect(), SHOWN.1),
         };
         let sampling = SamplingConfig { guidance: config.eval_guidance, ..SamplingConfig::default() };
-        let mut pictures = self.studio.sample(&classes, config.seed, &sampling).await?;
+        let pictures = self.studio.sample(&classes, config.seed, &sampling).await?;
         if let Some(record) = &self.record {
             record.samples(update, &pictures, side, columns)?;
         }
         if self.options.watched {
-            classes.truncate(SENT);
-            pictures.truncate(SENT);
             self.say(Event::Sheet(Box::new(Sheet { update, side, columns, classes, pictures })));
         }
         Ok(())
