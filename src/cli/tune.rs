@@ -177,18 +177,22 @@ impl Report {
     }
 }
 
-/// One update in a line: reward parts, diversity, and the four phases with their tokens per second.
+/// One update in a line: reward parts, diversity, and the four phases with their tokens per second. What a run does not
+/// have is left out.
 fn update_line(update: u64, total: u64, m: &Metrics) -> String {
     let get = |name: &str| m.get(name).copied().unwrap_or(f64::NAN);
     let phases: Vec<String> = Phase::ALL
         .iter()
         .map(|p| format!("{} {:.0}", p.name(), get(&format!("tokens_per_second/{}", p.name()))))
         .collect();
+    let parts: Vec<String> = ["clip", "preference"]
+        .into_iter()
+        .filter_map(|name| Some(format!("{name} {:.3}", m.get(&format!("rewards/{name}/mean"))?)))
+        .collect();
+    let parts = if parts.is_empty() { String::new() } else { format!(" ({})", parts.join(", ")) };
     format!(
-        "{update:>4}/{total} reward {:.4} (clip {:.3}, preference {:.3}) diversity {:.3} entropy {:.2} kl {:.4} first ratio 1±{:.0e} {:.1} s [tok/s: {}]",
+        "{update:>4}/{total} reward {:.4}{parts} diversity {:.3} entropy {:.2} kl {:.4} first ratio 1±{:.0e} {:.1} s [tok/s: {}]",
         get("reward"),
-        get("rewards/clip/mean"),
-        get("rewards/preference/mean"),
         get("diversity"),
         get("entropy"),
         get("kl"),
@@ -198,17 +202,36 @@ fn update_line(update: u64, total: u64, m: &Metrics) -> String {
     )
 }
 
-/// An evaluation in a line.
+/// An evaluation in a line: what it has measured.
 fn figures(m: &Metrics) -> String {
-    let get = |name: &str| m.get(name).copied().unwrap_or(f64::NAN);
-    format!(
-        "FD {:.2}, precision {:.2}, recall {:.2}, diversity {:.3}, class accuracy {:.0} %, clip {:.3}, preference {:.3}",
-        get("eval/fd"),
-        get("eval/precision"),
-        get("eval/recall"),
-        get("eval/diversity"),
-        100.0 * get("eval/class_accuracy"),
-        get("eval/reward/clip"),
-        get("eval/reward/preference"),
-    )
+    // Name, metric, factor, digits, unit.
+    let all = [
+        ("FD", "eval/fd", 1.0, 2, ""),
+        ("FD as rewarded", "eval/fd_rewarded", 1.0, 2, ""),
+        ("precision", "eval/precision", 1.0, 2, ""),
+        ("recall", "eval/recall", 1.0, 2, ""),
+        ("diversity", "eval/diversity", 1.0, 3, ""),
+        ("class accuracy", "eval/class_accuracy", 100.0, 0, " %"),
+        ("clip", "eval/reward/clip", 1.0, 3, ""),
+        ("preference", "eval/reward/preference", 1.0, 3, ""),
+    ];
+    let said = all.into_iter().filter_map(|(name, metric, factor, digits, unit)| {
+        Some(format!("{name} {:.digits$}{unit}", m.get(metric)? * factor))
+    });
+    said.collect::<Vec<_>>().join(", ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_a_run_has_is_printed() {
+        let metrics: Metrics = [("eval/fd_rewarded", 41.256), ("eval/class_accuracy", 0.5), ("rewards/clip/mean", 0.25)]
+            .map(|(name, value)| (name.to_string(), value))
+            .into();
+        assert_eq!(figures(&metrics), "FD as rewarded 41.26, class accuracy 50 %");
+        let line = update_line(1, 2, &metrics);
+        assert!(line.contains("(clip 0.250) diversity"), "{line}");
+    }
 }

@@ -3,7 +3,7 @@
 use burn::prelude::*;
 use burn::tensor::Transaction;
 
-use super::{Advance, Decoded, Drawn, Outcome, Phase, Prompts, Rollouts, Stage, TrainError, Trainer, Writing, purpose};
+use super::{Advance, Decoded, Drawn, Outcome, Phase, Prompts, Rollouts, Stage, TrainError, Trainer, Writing, allowed_classes, purpose};
 use crate::config::RunConfig;
 use crate::gpu::read::{read_together, rest};
 use crate::model::family::Family;
@@ -159,24 +159,4 @@ pub fn decode_levels(family: &Family, tokens: Tensor<2, Int>) -> Tensor<4> {
     let grid = family.config.grid;
     let y = family.tokenizer.decode_code(family.config.gpt.in_rows(tokens), [grid, grid]);
     (y * 0.5 + 0.5).clamp(0.0, 1.0).mul_scalar(255.0).floor().div_scalar(255.0)
-}
-
-/// `"all"`, or a comma-separated list of class names → class ids.
-///
-/// # Errors
-/// [`TrainError::UnknownClass`].
-pub fn allowed_classes(asked: &str, names: &[String]) -> Result<Vec<usize>, TrainError> {
-    if asked.trim() == "all" {
-        return Ok((0..names.len()).collect());
-    }
-    asked
-        .split(',')
-        .map(|name| {
-            let name = name.trim();
-            names
-                .iter()
-                .position(|n| n.eq_ignore_ascii_case(name))
-                .ok_or_else(|| TrainError::UnknownClass { asked: name.into(), known: names.join(", ") })
-        })
-        .collect()
 }

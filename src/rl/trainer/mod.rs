@@ -4,6 +4,8 @@
 //! step) and says how far it came. A loop over it is a run; one call of it is a step of a teacher's hand. Both do the
 //! same arithmetic with the same random numbers.
 
+mod classes;
+mod copy;
 mod decoded;
 mod generate;
 mod inspect;
@@ -13,13 +15,13 @@ mod score;
 
 use std::collections::BTreeMap;
 
-use burn::module::{ModuleMapper, ModuleVisitor, Param};
 use burn::prelude::*;
-use burn::tensor::FloatDType;
 use thiserror::Error;
 
+pub use classes::allowed_classes;
+use copy::autodiff_copy;
 pub use decoded::Decoded;
-pub use generate::{allowed_classes, decode_levels, rollout_sampling};
+pub use generate::{decode_levels, rollout_sampling};
 pub use inspect::{Pushes, Reading, Specimen};
 pub use optimise::teacher_forced;
 pub use progress::{Advance, Outcome, Phase};
@@ -67,12 +69,20 @@ pub enum TrainError {
     #[error(transparent)]
     Advantage(#[from] AdvantageError),
     /// The settings name a class that the pictures do not have.
-    #[error("there is no class {asked:?}; there are {known}")]
+    #[error("there is no class {asked:?}; {known}")]
     UnknownClass {
         /// What was asked for.
         asked: String,
-        /// What there is.
+        /// What there is, in words.
         known: String,
+    },
+    /// The settings name what is several classes.
+    #[error("several classes are called {asked:?}: {ids}; name one by its id")]
+    AmbiguousClass {
+        /// What was asked for.
+        asked: String,
+        /// Their ids and names.
+        ids: String,
     },
     /// The saved state does not fit this model.
     #[error("the saved state does not load: {0}")]
@@ -409,37 +419,6 @@ fn throughput(tokens: f64, seconds: [f64; 4]) -> BTreeMap<String, f64> {
     metrics.insert("step_time".into(), step);
     metrics.insert("tokens_per_second".into(), tokens / step.max(1e-9));
     metrics
-}
-
-/// A copy of the prior that records gradients. (Made fresh and filled: weights that were loaded without autodiff
-/// would stay without it.)
-fn autodiff_copy(family: &Family, device: &Device) -> Policy {
-    let mut values = Values(vec![]);
-    family.prior.visit(&mut values);
-    let fresh = family.prior.config().init(&device.clone().autodiff());
-    fresh.map(&mut Fill(values.0.into_iter())).with_captions_of(&family.prior)
-}
-
-/// The values of every parameter, flat. (A record would hold them on the host, and a page cannot wait for that.)
-struct Values(Vec<Tensor<1>>);
-
-impl ModuleVisitor for Values {
-    fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
-        // Where a frozen copy is kept in half precision, the one that learns begins with the same numbers.
-        self.0.push(param.val().cast(FloatDType::F32).flatten(0, D - 1));
-    }
-}
-
-/// Gives parameters these values, in the same order; those that learn go on learning.
-struct Fill(std::vec::IntoIter<Tensor<1>>);
-
-impl ModuleMapper for Fill {
-    fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
-        let (id, tensor, mapper) = param.consume();
-        let (shape, learns) = (tensor.dims(), tensor.is_require_grad());
-        let value = self.0.next().map(|value| Tensor::from_inner(value.reshape(shape)).set_require_grad(learns));
-        Param::from_mapped_value(id, value.unwrap_or(tensor), mapper)
-    }
 }
 
 fn optimizer(config: &RunConfig) -> AdamW {

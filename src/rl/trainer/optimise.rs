@@ -216,7 +216,7 @@ impl Trainer {
     fn dropped(&self, n: usize, pass: u64) -> Vec<bool> {
         let key = Key::new(self.config.seed).fold(self.update).fold(purpose::DROPOUT).fold(pass);
         let mut stream = key.stream();
-        let drops = self.config.quirk_label_dropout && self.family.config.gpt.null_class().is_some();
+        let drops = self.config.quirk_label_dropout && self.family.config.gpt.is_guided();
         (0..n).map(|_| drops && stream.uniform() < 0.1).collect()
     }
 
