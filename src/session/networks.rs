@@ -10,7 +10,7 @@ use half::f16;
 
 use crate::formats::{Dtype, FormatError, Info, Tensors, write};
 use crate::model::published::procedural::{self, Procedural};
-use crate::model::published::recognise::{ARCHITECTURE, NETWORK, Recognised, listing, recognise};
+use crate::model::published::recognise::{ARCHITECTURE, GUESSED, NETWORK, Recognised, listing, recognise};
 use crate::model::published::{Architecture, Published};
 use crate::platform::files;
 
@@ -50,6 +50,9 @@ impl Examined {
         let same = |path: &Path| files::canonicalize(path).ok();
         ensure!(same(out).is_none() || same(out) != same(&self.path), "{} is the file itself", out.display());
         let mut notes = notes(self.found.network, &self.found.architecture)?;
+        if !self.found.guessed.is_empty() {
+            notes.insert(GUESSED.into(), self.found.guessed.join(", "));
+        }
         let title = self.path.file_name().unwrap_or_default().to_string_lossy().into_owned();
         notes.insert("imported_from".into(), title);
         notes.insert("sha256".into(), files::sha256(&self.path)?);

@@ -1,6 +1,8 @@
 //! One golden case: a folder with `config.json`, `io.safetensors` (or `expected.safetensors`) and, for networks,
 //! `weights.safetensors`.
 
+use std::cell::RefCell;
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail, ensure};
@@ -19,6 +21,8 @@ pub struct Case {
     /// What computes.
     pub device: Device,
     io: Vec<u8>,
+    /// Names of the tensors that were asked for.
+    read: RefCell<BTreeSet<String>>,
 }
 
 /// A tensor of the case, as plain host data.
@@ -37,7 +41,7 @@ impl Case {
         let text = std::fs::read_to_string(dir.join("config.json")).context("config.json")?;
         let config = serde_json::from_str(&text).context("config.json")?;
         let io = std::fs::read(Self::values(dir)).context("io.safetensors")?;
-        Ok(Self { name, dir: dir.to_owned(), config, device: device.clone(), io })
+        Ok(Self { name, dir: dir.to_owned(), config, device: device.clone(), io, read: RefCell::default() })
     }
 
     /// Path of the golden values in the folder `dir`: `io.safetensors`, or `expected.safetensors` where there is no
@@ -64,8 +68,14 @@ impl Case {
         self.names().is_ok_and(|n| n.iter().any(|n| n == name))
     }
 
+    /// Names of the tensors in `io.safetensors` that no check has asked for: values that would prove nothing.
+    pub fn unread(&self) -> Result<Vec<String>> {
+        Ok(self.names()?.into_iter().filter(|name| !self.read.borrow().contains(name)).collect())
+    }
+
     /// The tensor `name` of `io.safetensors`.
     pub fn array(&self, name: &str) -> Result<Array> {
+        self.read.borrow_mut().insert(name.to_owned());
         let file = SafeTensors::deserialize(&self.io)?;
         let view = file.tensor(name).with_context(|| format!("{}: no tensor {name}", self.name))?;
         let bytes = view.data();

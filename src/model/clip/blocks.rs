@@ -23,7 +23,8 @@ impl TransformerShape {
     pub(super) fn init(&self, device: &Device) -> Transformer {
         assert_eq!(self.width % self.heads, 0, "heads share the width evenly");
         let (width, deep) = (self.width as f64, (2.0 * self.layers as f64).powf(-0.5));
-        let hidden = (width * self.mlp_ratio) as usize;
+        // A ratio read off a file's sizes may come out a hair below the whole number.
+        let hidden = (width * self.mlp_ratio).round() as usize;
         let normal = |std: f64| Initializer::Normal { mean: 0.0, std };
         // burn's linear layers draw their bias from the same distribution as the weight: it has to start at 0.
         let layer = |from: usize, to: usize, std: f64| {

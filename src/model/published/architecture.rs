@@ -94,6 +94,36 @@ impl Architecture {
     }
 }
 
+impl Architecture {
+    /// Whether a file of `tensors` tensors may hold such a network, or half of it: a few bytes that name a thousand
+    /// layers would otherwise make a list of a thousand layers. Asked before [`Self::manifest`] is made, which is at
+    /// most three times as long as is allowed here.
+    pub(super) fn is_plausible(&self, tensors: usize) -> bool {
+        let vq = |c: &VqConfig| {
+            let (down, up) = (c.encoder_ch_mult.len(), c.decoder_ch_mult.len());
+            8 * (down * c.num_res_blocks + up * (c.num_res_blocks + 1))
+        };
+        let least = match self {
+            Self::Gpt(c) => 7 * c.n_layer,
+            Self::Vq(c) | Self::TamingVq(c) => vq(c),
+            Self::Net2Net(c, first_stage) => 16 * c.n_layer + vq(first_stage),
+            Self::Clip(c) => 12 * (c.vision.layers + c.text.layers),
+            Self::Inception(_) | Self::EfficientNetLite0 => 0,
+        };
+        least <= 2 * tensors + 64
+    }
+
+    /// Whether both are one network: of captions, how many are at hand is no part of it.
+    pub(super) fn is_like(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Gpt(a), Self::Gpt(b)) if a.model_type == ModelType::T2i => {
+                *a == GptConfig { num_classes: a.num_classes, ..b.clone() }
+            }
+            _ => self == other,
+        }
+    }
+}
+
 impl fmt::Display for Architecture {
     /// What it is and of what size, such as `LlamaGen transformer, 12 layers 768 wide, 1000 classes`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

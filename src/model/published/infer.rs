@@ -1,5 +1,5 @@
 //! A network's shape, read off the shapes of its tensors. What no tensor shows (heads, activations, pictures' size) is
-//! as in a published network of the same widths, or as its authors usually have it.
+//! as in a published network of the same widths, or as its authors usually have it; then it is said to be guessed.
 
 use super::recognise::Listing;
 use super::{Architecture, InceptionVariant, MinGptConfig, Published};
@@ -8,18 +8,37 @@ use crate::model::permuter::Permuter;
 use crate::model::transformer::{GptConfig, ModelType};
 use crate::model::vq::VqConfig;
 
-/// The network that the names belong to, with its sizes; `None` where a tensor that shows one is missing, or no network
-/// can have such sizes.
-pub(super) fn infer(list: &Listing) -> Option<Architecture> {
-    let shapes = Shapes { list, prefix: "" };
-    gpt(&shapes)
-        .or_else(|| net2net(list))
+/// What may be guessed of a network.
+pub(super) const HEADS: &str = "heads";
+const TEXT_HEADS: &str = "heads of the text's tower";
+const ACTIVATION: &str = "activation";
+const TOKENS: &str = "tokens of a picture";
+const NULL_CLASS: &str = "null class";
+const CLASSES: &str = "number of classes";
+const ORDER: &str = "order of tokens";
+/// All of it.
+pub(super) const GUESSES: &[&str] = &[HEADS, TEXT_HEADS, ACTIVATION, TOKENS, NULL_CLASS, CLASSES, ORDER];
+
+/// What is guessed of a network: some of [`GUESSES`].
+pub(super) type Guessed = Vec<&'static str>;
+
+/// The network that the names belong to, with its sizes, and what of it is guessed; `None` where a tensor that shows one
+/// is missing, no network can have such sizes, or the file has far too few tensors for them.
+pub(super) fn infer(list: &Listing) -> Option<(Architecture, Guessed)> {
+    let (shapes, mut guessed) = (Shapes { list, prefix: "" }, vec![]);
+    let found = gpt(&shapes, &mut guessed)
+        .or_else(|| net2net(list, &mut guessed))
         .or_else(|| vq(&shapes, false).map(Architecture::Vq))
         .or_else(|| vq(&shapes, true).map(Architecture::TamingVq))
-        .or_else(|| clip(&shapes).map(Architecture::Clip))
+        .or_else(|| clip(&shapes, &mut guessed).map(Architecture::Clip))
         .or_else(|| inception(&shapes))
-        .or_else(|| shapes.of("conv_stem.weight").map(|_| Architecture::EfficientNetLite0))
-        .filter(Architecture::is_possible)
+        .or_else(|| shapes.of("conv_stem.weight").map(|_| Architecture::EfficientNetLite0))?;
+    (found.is_possible() && found.is_plausible(list.len())).then_some((found, guessed))
+}
+
+/// Whether a file is OpenAI's own CLIP: its archives hold three numbers besides, which `build_model` takes off again.
+pub(super) fn is_openai(list: &Listing) -> bool {
+    ["input_resolution", "context_length", "vocab_size"].iter().all(|key| list.contains_key(*key))
 }
 
 /// A file's shapes under a common prefix.
@@ -54,7 +73,7 @@ fn published_gpt(width: usize, layers: usize) -> Option<&'static GptConfig> {
     })
 }
 
-fn gpt(shapes: &Shapes<'_>) -> Option<Architecture> {
+fn gpt(shapes: &Shapes<'_>, guessed: &mut Guessed) -> Option<Architecture> {
     let (vocab_size, dim) = (shapes.axis("tok_embeddings.weight", 0)?, shapes.axis("tok_embeddings.weight", 1)?);
     let n_layer = shapes.count("layers.");
     let rows = shapes.axis("layers.0.attention.wqkv.weight", 0)?;
@@ -74,9 +93,11 @@ fn gpt(shapes: &Shapes<'_>) -> Option<Architecture> {
         vocab_size,
         ..GptConfig::l(known.map_or(256, |c| c.block_size))
     };
+    let unknown = known.is_none().then_some(HEADS);
     if let Some(rows) = shapes.axis("cls_embedding.embedding_table.weight", 0) {
         // The authors drop classes in training, which gives the table a last row for no class. ImageNet has 1000.
         let null = rows != 1000;
+        guessed.extend(unknown.into_iter().chain([TOKENS]).chain((!matches!(rows, 1000 | 1001)).then_some(NULL_CLASS)));
         let class_dropout_prob = if null { config.class_dropout_prob } else { 0.0 };
         let num_classes = rows - usize::from(null);
         return Some(Architecture::Gpt(GptConfig { num_classes, class_dropout_prob, ..config }));
@@ -84,6 +105,7 @@ fn gpt(shapes: &Shapes<'_>) -> Option<Architecture> {
     let cls_token_num = shapes.axis("cls_embedding.uncond_embedding", 0)?;
     let caption_dim = shapes.axis("cls_embedding.cap_proj.fc1.weight", 1)?;
     let (model_type, num_classes) = (ModelType::T2i, 0);
+    guessed.extend(unknown.into_iter().chain([TOKENS]));
     Some(Architecture::Gpt(GptConfig { model_type, num_classes, cls_token_num, caption_dim, ..config }))
 }
 
@@ -129,7 +151,7 @@ fn vq(shapes: &Shapes<'_>, taming: bool) -> Option<VqConfig> {
     })
 }
 
-fn net2net(list: &Listing) -> Option<Architecture> {
+fn net2net(list: &Listing, guessed: &mut Guessed) -> Option<Architecture> {
     let shapes = Shapes { list, prefix: "transformer." };
     let n_embd = shapes.axis("tok_emb.weight", 1)?;
     let n_layer = shapes.count("blocks.");
@@ -148,21 +170,38 @@ fn net2net(list: &Listing) -> Option<Architecture> {
         num_classes: vocab_size.min(1000),
         permuter: Permuter::Identity,
     };
-    Some(Architecture::Net2Net(gpt, vq(&Shapes { list, prefix: "first_stage_model." }, true)?))
+    let first_stage = vq(&Shapes { list, prefix: "first_stage_model." }, true)?;
+    guessed.extend(known.is_none().then_some(HEADS).into_iter().chain([CLASSES, ORDER]));
+    Some(Architecture::Net2Net(gpt, first_stage))
 }
 
-fn clip(shapes: &Shapes<'_>) -> Option<ClipConfig> {
+/// Width of a head in the picture's tower of this width, as in open_clip's `model_configs`; `None` where they have no
+/// such width.
+fn head_width(width: usize) -> Option<usize> {
+    match width {
+        384 | 512 | 768 | 896 | 1024 => Some(64),
+        1280 => Some(80),  // ViT-H
+        1408 => Some(88),  // ViT-g
+        1664 => Some(104), // ViT-bigG
+        1792 => Some(112), // ViT-e
+        _ => None,
+    }
+}
+
+fn clip(shapes: &Shapes<'_>, guessed: &mut Guessed) -> Option<ClipConfig> {
     let (width, patch_size) = (shapes.axis("visual.conv1.weight", 0)?, shapes.axis("visual.conv1.weight", 2)?);
     let hidden = shapes.axis("visual.transformer.resblocks.0.mlp.c_fc.weight", 0)?;
     let patches = shapes.axis("visual.positional_embedding", 0)? - 1;
     let text = shapes.axis("token_embedding.weight", 1)?;
-    Some(ClipConfig {
+    // OpenAI's `build_model` makes every head 64 wide and knows one activation.
+    let openai = is_openai(shapes.list);
+    let known = if openai { Some(64.min(width)) } else { head_width(width) };
+    let config = ClipConfig {
         embed_dim: shapes.axis("text_projection", 1)?,
         vision: VisionConfig {
             layers: shapes.count("visual.transformer.resblocks."),
             width,
-            // Heads are 64 wide, but those of ViT-H 80 (open_clip's model_configs).
-            head_width: if width == 1280 { 80 } else { 64.min(width) },
+            head_width: known.unwrap_or(64.min(width)),
             patch_size,
             image_size: patches.isqrt() * patch_size,
             mlp_ratio: hidden as f64 / width as f64,
@@ -174,8 +213,14 @@ fn clip(shapes: &Shapes<'_>) -> Option<ClipConfig> {
             heads: (text / 64).max(1),
             layers: shapes.count("transformer.resblocks."),
         },
-        quick_gelu: false,
-    })
+        quick_gelu: openai,
+    };
+    if !openai {
+        guessed.extend(known.is_none().then_some(HEADS));
+        guessed.extend((!matches!(text, 384 | 512 | 640 | 768 | 1024 | 1280)).then_some(TEXT_HEADS));
+        guessed.push(ACTIVATION);
+    }
+    Some(config)
 }
 
 fn inception(shapes: &Shapes<'_>) -> Option<Architecture> {

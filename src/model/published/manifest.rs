@@ -232,7 +232,7 @@ pub fn clip(c: &ClipConfig) -> Manifest {
     keys.add("visual.class_embedding".into(), &[v.width]);
     keys.add("visual.positional_embedding".into(), &[1 + patches, v.width]);
     keys.layer("visual.ln_pre", &[v.width]);
-    tower(&mut keys, "visual.", v.width, v.layers, (v.width as f64 * v.mlp_ratio) as usize);
+    tower(&mut keys, "visual.", v.width, v.layers, (v.width as f64 * v.mlp_ratio).round() as usize);
     keys.layer("visual.ln_post", &[v.width]);
     keys.add("visual.proj".into(), &[v.width, c.embed_dim]);
     keys.weight("token_embedding", &[t.vocab_size, t.width]);

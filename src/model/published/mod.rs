@@ -40,7 +40,8 @@ pub struct Published {
     pub licence: Option<&'static str>,
     /// Which network, and of what shape.
     pub architecture: Architecture,
-    /// Words in a file's name, lower case, that tell it from others with the same tensors; one of `a|b` will do.
+    /// Words in a file's name, lower case, that tell it from others with the same tensors. (`open_clip` tells nothing:
+    /// OpenAI's weights in open_clip's form are called open_clip_pytorch_model.bin too.)
     hints: &'static [&'static str],
 }
 
@@ -74,10 +75,16 @@ impl Published {
         }
     }
 
-    /// How many of its words the name of a file has; none where it lacks one.
+    /// How much the name of a file speaks for it: how many of its words the name has, none where it lacks one; more
+    /// where it is the network's name here or the authors' own name of the file.
     fn hinted(&self, file: &str) -> usize {
+        const EXACT: usize = 100;
+        let stem = file.rsplit_once('.').map_or(file, |(stem, _)| stem);
+        if stem == self.name || self.file == Some(file) {
+            return EXACT;
+        }
         let file = file.to_lowercase();
-        let has = |word: &&str| word.split('|').any(|word| file.contains(word));
+        let has = |word: &&str| file.contains(word);
         if self.hints.iter().all(has) { self.hints.len() } else { 0 }
     }
 }
@@ -180,15 +187,15 @@ fn list() -> Vec<Published> {
     add("clip-vit-b-32", about, OPENAI, Some("ViT-B-32.pt"), MIT, clip(512, b, [512, 12], true), &[]);
     let about = "CLIP ViT-B/32 trained on LAION-2B.";
     let file = Some("laion/CLIP-ViT-B-32-laion2B-s34B-b79K");
-    add("clip-vit-b-32-laion", about, OPEN_CLIP, file, None, clip(512, b, [512, 12], false), &["laion|open_clip"]);
+    add("clip-vit-b-32-laion", about, OPEN_CLIP, file, None, clip(512, b, [512, 12], false), &["laion"]);
     let about = "OpenAI's CLIP ViT-L/14.";
     add("clip-vit-l-14", about, OPENAI, Some("ViT-L-14.pt"), MIT, clip(768, l, [768, 12], true), &[]);
     let about = "CLIP ViT-L/14 trained on LAION-2B.";
     let file = Some("laion/CLIP-ViT-L-14-laion2B-s32B-b82K");
-    add("clip-vit-l-14-laion", about, OPEN_CLIP, file, None, clip(768, l, [768, 12], false), &["laion|open_clip"]);
+    add("clip-vit-l-14-laion", about, OPEN_CLIP, file, None, clip(768, l, [768, 12], false), &["laion"]);
     let about = "CLIP ViT-H/14 trained on LAION-2B.";
     let file = Some("laion/CLIP-ViT-H-14-laion2B-s32B-b79K");
-    add("clip-vit-h-14", about, OPEN_CLIP, file, None, clip(1024, h, [1024, 24], false), &["laion|open_clip"]);
+    add("clip-vit-h-14", about, OPEN_CLIP, file, None, clip(1024, h, [1024, 24], false), &["laion"]);
     let about = "Human preference score v2: CLIP ViT-H/14 tuned to what people choose.";
     add("hpsv2", about, HPS, Some("HPS_v2_compressed.pt"), APACHE, clip(1024, h, [1024, 24], false), &["hps"]);
     let about = "Human preference score v2.1: hpsv2 trained on better data.";
