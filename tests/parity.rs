@@ -70,14 +70,12 @@ const KINDS: &[(&str, Check)] = &[
 ];
 
 /// Tensors of `io.safetensors` that no check reads, by kind, how their names begin, and why.
-const UNREAD: &[(&str, &str, &str)] = &[
-];
+const UNREAD: &[(&str, &str, &str)] = &[];
 
 /// Fails where a case holds values that no check asked for and no reason excuses.
 fn check_unread(case: &Case) -> Result<()> {
-    let excused = |name: &str| {
-        UNREAD.iter().any(|(kind, start, _)| case.name.starts_with(kind) && name.starts_with(start))
-    };
+    let excused =
+        |name: &str| UNREAD.iter().any(|(kind, start, _)| case.name.starts_with(kind) && name.starts_with(start));
     let unread: Vec<String> = case.unread()?.into_iter().filter(|name| !excused(name)).collect();
     anyhow::ensure!(unread.is_empty(), "no check reads {}", unread.join(", "));
     Ok(())

@@ -227,9 +227,10 @@ mod tests {
 
     #[test]
     fn only_what_a_run_has_is_printed() {
-        let metrics: Metrics = [("eval/fd_rewarded", 41.256), ("eval/class_accuracy", 0.5), ("rewards/clip/mean", 0.25)]
-            .map(|(name, value)| (name.to_string(), value))
-            .into();
+        let metrics: Metrics =
+            [("eval/fd_rewarded", 41.256), ("eval/class_accuracy", 0.5), ("rewards/clip/mean", 0.25)]
+                .map(|(name, value)| (name.to_string(), value))
+                .into();
         assert_eq!(figures(&metrics), "FD as rewarded 41.26, class accuracy 50 %");
         let line = update_line(1, 2, &metrics);
         assert!(line.contains("(clip 0.250) diversity"), "{line}");

@@ -101,8 +101,8 @@ pub fn recognise(list: &Listing, notes: &Notes, file: &str, name: Option<&str>) 
         return Ok(found);
     }
     let published = Published::all().iter().map(|network| compare(list, Some(network), network.architecture.clone()));
-    let inferred = infer(list)
-        .map(|(architecture, guessed)| Recognised { guessed, ..compare(list, None, architecture) });
+    let inferred =
+        infer(list).map(|(architecture, guessed)| Recognised { guessed, ..compare(list, None, architecture) });
     // The first of the best: published before inferred, and in the registry's order.
     let best = published.chain(inferred).min_by_key(Recognised::problems);
     let Some(mut best) = best.filter(|best| 2 * best.fitting() >= best.tensors) else {
@@ -176,11 +176,6 @@ fn compare(list: &Listing, network: Option<&'static Published>, architecture: Ar
 }
 
 impl Recognised {
-    /// Whether no other published network has the same tensors.
-    pub fn is_certain(&self) -> bool {
-        self.others.is_empty()
-    }
-
     /// Whether the file holds the network completely and nothing else of use.
     pub fn fits(&self) -> bool {
         self.problems() == 0

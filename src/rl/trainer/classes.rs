@@ -32,7 +32,12 @@ pub fn allowed_classes(asked: &str, names: &[String]) -> Result<Vec<usize>, Trai
         };
         match found[..] {
             [class] => classes.push(class),
-            [] => return Err(TrainError::UnknownClass { asked: rest[0].clone(), known: nearest(&rest[0], names, &known) }),
+            [] => {
+                return Err(TrainError::UnknownClass {
+                    asked: rest[0].clone(),
+                    known: nearest(&rest[0], names, &known),
+                });
+            }
             _ => {
                 let ids: Vec<String> =
                     found.iter().take(LISTED).map(|&class| format!("#{class} ({})", names[class])).collect();

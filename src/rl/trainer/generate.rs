@@ -3,7 +3,10 @@
 use burn::prelude::*;
 use burn::tensor::Transaction;
 
-use super::{Advance, Decoded, Drawn, Outcome, Phase, Prompts, Rollouts, Stage, TrainError, Trainer, Writing, allowed_classes, purpose};
+use super::{
+    Advance, Decoded, Drawn, Outcome, Phase, Prompts, Rollouts, Stage, TrainError, Trainer, Writing, allowed_classes,
+    purpose,
+};
 use crate::config::RunConfig;
 use crate::gpu::read::{read_together, rest};
 use crate::model::family::Family;

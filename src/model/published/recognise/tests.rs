@@ -1,9 +1,9 @@
 //! Files are told by their tensors, their names and their notes.
 
-use crate::model::published::tests::{LISTS, listed};
 use super::*;
 use crate::formats::Dtype;
 use crate::model::clip::{ClipConfig, TextConfig, VisionConfig};
+use crate::model::published::tests::{LISTS, listed};
 use crate::model::vq::VqConfig;
 
 fn info(shape: &[usize], dtype: Dtype) -> Info {
@@ -163,8 +163,7 @@ fn an_unknown_file_is_named_by_its_keys_and_helped() {
         assert!(recognise(&Listing::new(), &notes, "x", None).is_err(), "{config:?}");
     }
     // Sizes that a network cannot have are no reason to fall over.
-    let sizes =
-        [("tok_embeddings.weight", &[0, 0][..]), ("visual.conv1.weight", &[1]), ("layers.99999999999.x", &[])];
+    let sizes = [("tok_embeddings.weight", &[0, 0][..]), ("visual.conv1.weight", &[1]), ("layers.99999999999.x", &[])];
     let list = sizes.iter().map(|(key, shape)| (key.to_string(), info(shape, Dtype::F32))).collect();
     assert!(recognise(&list, &Notes::new(), "x", None).is_err());
     let mut list = of(&Architecture::Clip(ClipConfig::small()));
