@@ -94,7 +94,8 @@ mod tests {
         let of = |asked: &str| allowed_classes(asked, &names);
         assert_eq!(of("all").unwrap().len(), 1000);
         assert_eq!(of("tench, Tinca tinca").unwrap(), [0]);
-        assert_eq!(of("panda, tench,Tinca  tinca, #134, Golden Retriever").unwrap(), [388, 0, 134, 207]);
+        assert_eq!(of("giant panda, tench,Tinca  tinca, #134, Golden Retriever").unwrap(), [388, 0, 134, 207]);
+        assert!(of("panda").unwrap_err().to_string().contains("#387"), "two of its names");
         let crane = of("crane").unwrap_err().to_string();
         assert!(crane.contains("#134") && crane.contains("#517"), "{crane}");
         for (asked, like) in [("golden retriver", "golden retriever"), ("#1000", "#999"), ("", "tench")] {
