@@ -161,6 +161,17 @@ pub enum FormatError {
     /// It would not hold what it should.
     #[error("the file cannot be written: {0}")]
     Written(String),
+    /// A number of a tensor is infinite or none, or would be in the precision that is asked for.
+    #[error("the tensor {name:?} holds {number}, which is no finite number in {dtype}: {}", 
+        if .number.is_finite() { "keep it in single precision" } else { "the file is of no use, take another" })]
+    NotFinite {
+        /// The tensor.
+        name: String,
+        /// What it holds.
+        number: f32,
+        /// What it was to be.
+        dtype: Dtype,
+    },
     /// The tensor's numbers are no floats.
     #[error("the tensor {name:?} holds {dtype} where floating-point numbers are needed")]
     NotFloat {
@@ -190,6 +201,40 @@ struct Directory {
     container: Container,
     entries: BTreeMap<String, Entry>,
     notes: BTreeMap<String, String>,
+    /// What the tensors were wrapped in.
+    wrapper: Option<&'static str>,
+    /// Tensors that cannot be read, though the others can, and why.
+    refused: BTreeMap<String, String>,
+}
+
+impl Directory {
+    fn new(container: Container, entries: BTreeMap<String, Entry>) -> Self {
+        Self { container, entries, notes: BTreeMap::new(), wrapper: None, refused: BTreeMap::new() }
+    }
+
+    /// The same without what `DistributedDataParallel` (`module.`) and `torch.compile` (`_orig_mod.`) put before every
+    /// name.
+    fn without_prefixes(mut self) -> Self {
+        const PREFIXES: [&str; 2] = ["module.", "_orig_mod."];
+        let (Some((first, _)), Some((last, _))) = (self.entries.first_key_value(), self.entries.last_key_value())
+        else {
+            return self;
+        };
+        // Names are in order: what the first and the last share, all share.
+        let shared = first.bytes().zip(last.bytes()).take_while(|(a, b)| a == b).count();
+        let mut len = 0;
+        while let Some(prefix) = PREFIXES.iter().find(|prefix| first[len..].starts_with(*prefix)) {
+            if len + prefix.len() > shared || len + prefix.len() == first.len() {
+                break;
+            }
+            len += prefix.len();
+        }
+        if len > 0 {
+            let entries = std::mem::take(&mut self.entries);
+            self.entries = entries.into_iter().map(|(name, entry)| (name[len..].to_owned(), entry)).collect();
+        }
+        self
+    }
 }
 
 /// An open file of named tensors, whatever its container; each tensor is read only when asked for.
@@ -205,7 +250,11 @@ impl Tensors {
     /// Where it is none of the [`Container`]s, or is damaged or cut short.
     pub fn open(source: impl Source + 'static) -> Result<Self, FormatError> {
         let source: Box<dyn Source> = Box::new(source);
-        let directory = open(&*source)?;
+        let directory = match open(&*source)? {
+            // Whatever stands before an attribute of TorchScript or an array is its name.
+            found if matches!(found.container, Container::TorchScript | Container::Npz | Container::Npy) => found,
+            found => found.without_prefixes(),
+        };
         Ok(Self { source, directory })
     }
 
@@ -214,8 +263,15 @@ impl Tensors {
         self.directory.container
     }
 
-    /// The names of all tensors, in alphabetical order. What checkpoints wrap them in (`{'model': …}`,
-    /// `{'state_dict': …}`, a prefix `module.`) is taken off.
+    /// What the tensors were wrapped in, such as `model` for `{'model': …}`; `None` for nothing, and where a container
+    /// has no such thing.
+    pub fn wrapper(&self) -> Option<&'static str> {
+        self.directory.wrapper
+    }
+
+    /// The names of all tensors, in alphabetical order. What PyTorch's checkpoints wrap them in (`{'model': …}`,
+    /// `{'state_dict': …}`) is taken off, and so are `module.` and `_orig_mod.` where every name of a checkpoint or of a
+    /// safetensors file begins with them.
     pub fn names(&self) -> impl Iterator<Item = &str> {
         self.directory.entries.keys().map(String::as_str)
     }
@@ -261,13 +317,40 @@ impl Tensors {
         })
     }
 
+    /// The numbers of a tensor as bytes, row by row, little-endian, in its own kind or, floats, as `dtype`: single or half
+    /// precision. All of them are finite.
+    ///
+    /// # Errors
+    /// As [`Tensors::f32`]; [`FormatError::NotFinite`] where a number is not finite, or too large for `dtype`.
+    pub fn finite(&self, name: &str, dtype: Dtype) -> Result<Vec<u8>, FormatError> {
+        if self.entry(name)?.info.dtype == dtype {
+            let bytes = self.bytes(name)?;
+            match dtype {
+                Dtype::F16 => check(name, dtype, bytes.as_chunks().0.iter().map(|&b| f16::from_le_bytes(b).to_f32())),
+                Dtype::BF16 => check(name, dtype, bytes.as_chunks().0.iter().map(|&b| bf16::from_le_bytes(b).to_f32())),
+                Dtype::F32 => check(name, dtype, bytes.as_chunks().0.iter().map(|&b| f32::from_le_bytes(b))),
+                _ => Ok(()),
+            }?;
+            return Ok(bytes);
+        }
+        let numbers = self.f32(name)?;
+        check(name, dtype, numbers.iter().copied())?;
+        Ok(match dtype {
+            Dtype::F16 => numbers.iter().flat_map(|&number| f16::from_f32(number).to_le_bytes()).collect(),
+            _ => numbers.iter().flat_map(|number| number.to_le_bytes()).collect(),
+        })
+    }
+
     /// The free-form notes of the file: `safetensors` metadata; empty elsewhere.
     pub fn notes(&self) -> &BTreeMap<String, String> {
         &self.directory.notes
     }
 
     fn entry(&self, name: &str) -> Result<&Entry, FormatError> {
-        self.directory.entries.get(name).ok_or_else(|| FormatError::Missing(name.to_owned()))
+        self.directory.entries.get(name).ok_or_else(|| match self.directory.refused.get(name) {
+            Some(why) => FormatError::Unsupported(format!("the tensor {name:?}: {why}")),
+            None => FormatError::Missing(name.to_owned()),
+        })
     }
 }
 
@@ -277,12 +360,24 @@ impl fmt::Debug for Tensors {
     }
 }
 
+/// Fails at the first number that is not finite once it is a `dtype`.
+pub(crate) fn check(name: &str, dtype: Dtype, mut numbers: impl Iterator<Item = f32>) -> Result<(), FormatError> {
+    let unsound = |&number: &f32| match dtype {
+        Dtype::F16 => !f16::from_f32(number).is_finite(),
+        _ => !number.is_finite(),
+    };
+    match numbers.find(unsound) {
+        Some(number) => Err(FormatError::NotFinite { name: name.to_owned(), number, dtype }),
+        None => Ok(()),
+    }
+}
+
 /// Tells the container by its first bytes, and reads its directory.
 fn open(source: &dyn Source) -> Result<Directory, FormatError> {
     let mut start = vec![0; source.len().min(64) as usize];
     source.read_at(0, &mut start)?;
     match start.as_slice() {
-        [_, _, _, _, _, _, _, _, b'{', ..] => safetensors::open(source),
+        // A safetensors file begins with a length, whose bytes may be anything but these: it would be absurd.
         [b'P', b'K', 3, 4, ..] => {
             let members = zip::members(source)?;
             match torch::folder(&members)? {
@@ -291,8 +386,9 @@ fn open(source: &dyn Source) -> Result<Directory, FormatError> {
             }
         }
         [0x80, ..] if torch::is_legacy(&start) => torch::open_legacy(source),
-        [0x80, 2..=5, ..] => Err(FormatError::Unknown("it is a pickle, but none that torch.save wrote".into())),
         [0x93, b'N', b'U', b'M', b'P', b'Y', ..] => npy::open(source),
+        [_, _, _, _, _, _, _, _, b'{', ..] => safetensors::open(source),
+        [0x80, 2..=5, ..] => Err(FormatError::Unknown("it is a pickle, but none that torch.save wrote".into())),
         [] => Err(FormatError::Unknown("it is empty".into())),
         _ => Err(FormatError::Unknown(begins(&start))),
     }

@@ -36,35 +36,51 @@ struct Header {
     len: usize,
 }
 
-/// Reads the directory of an archive of arrays. Arrays of text or objects are left out: they are never unpickled.
+/// Reads the directory of an archive of arrays. Arrays of text or objects are left out: they are never unpickled. One
+/// that cannot be read for another reason says so when it is asked for: the others can be read all the same.
 pub(super) fn open_all(source: &dyn Source, members: &BTreeMap<String, Member>) -> Result<Directory, FormatError> {
     let mut arrays = members.iter().filter_map(|(name, member)| Some((name.strip_suffix(".npy")?, member))).peekable();
     if arrays.peek().is_none() {
         return Err(FormatError::Unknown("it is a zip archive, but neither PyTorch's nor numpy's".into()));
     }
-    let mut entries = BTreeMap::new();
+    let (mut entries, mut refused) = (BTreeMap::new(), BTreeMap::new());
     for (name, member) in arrays {
-        let damaged = |why| FormatError::Damaged(format!("the array {name:?}: {why}"));
-        let mut reader = member.open(source).map_err(damaged)?;
-        let header = Header::read(&mut *reader).map_err(|error| match error.kind() {
-            io::ErrorKind::UnexpectedEof | io::ErrorKind::InvalidData | io::ErrorKind::InvalidInput => {
-                damaged(error.to_string())
-            }
-            _ => FormatError::Io(error),
-        })?;
-        if header.big_endian {
-            return Err(FormatError::Unsupported(format!("the numbers of the array {name:?} are big-endian")));
-        }
-        let packed = (member.method == Method::Deflated).then_some(Packed { member: *member, skip: header.len });
-        let at = if packed.is_some() { 0 } else { member.offset + header.len as u64 };
-        if let Some(entry) = header.entry(at, member.size, source.len()).map_err(damaged)? {
-            entries.insert(name.to_owned(), Entry { layout: entry.layout.packed(packed), ..entry });
+        match one(source, member) {
+            Ok(Some(entry)) => drop(entries.insert(name.to_owned(), entry)),
+            Ok(None) => {}
+            Err(FormatError::Io(error)) => return Err(FormatError::Io(error)),
+            Err(error) => drop(refused.insert(name.to_owned(), error)),
         }
     }
     if entries.is_empty() {
-        return Err(FormatError::Unsupported("none of its arrays holds numbers".into()));
+        return Err(match refused.pop_first() {
+            Some((name, FormatError::Unsupported(why))) => {
+                FormatError::Unsupported(format!("the array {name:?}: {why}"))
+            }
+            Some((name, error)) => FormatError::Damaged(format!("the array {name:?}: {error}")),
+            None => FormatError::Unsupported("none of its arrays holds numbers".into()),
+        });
     }
-    Ok(Directory { container: Container::Npz, entries, notes: BTreeMap::new() })
+    let refused = refused.into_iter().map(|(name, error)| (name, error.to_string())).collect();
+    Ok(Directory { refused, ..Directory::new(Container::Npz, entries) })
+}
+
+/// An array of an archive; `None` where it holds no numbers that are read here.
+fn one(source: &dyn Source, member: &Member) -> Result<Option<Entry>, FormatError> {
+    let mut reader = member.open(source).map_err(FormatError::Unsupported)?;
+    let header = Header::read(&mut *reader).map_err(|error| match error.kind() {
+        io::ErrorKind::UnexpectedEof | io::ErrorKind::InvalidData | io::ErrorKind::InvalidInput => {
+            FormatError::Damaged(error.to_string())
+        }
+        _ => FormatError::Io(error),
+    })?;
+    if header.big_endian {
+        return Err(FormatError::Unsupported("its numbers are big-endian".into()));
+    }
+    let packed = (member.method == Method::Deflated).then_some(Packed { member: *member, skip: header.len });
+    let at = if packed.is_some() { 0 } else { member.offset + header.len as u64 };
+    let entry = header.entry(at, member.size, source.len()).map_err(FormatError::Damaged)?;
+    Ok(entry.map(|entry| Entry { layout: entry.layout.packed(packed), ..entry }))
 }
 
 /// Reads a file of one array, called `arr_0` as in an archive.
@@ -76,11 +92,7 @@ pub(super) fn open(source: &dyn Source) -> Result<Directory, FormatError> {
         header.entry(header.len as u64, size, size)?.ok_or_else(|| "it holds no numbers that can be read".to_owned())
     };
     let entry = open().map_err(|why| FormatError::Damaged(format!("the array: {why}")))?;
-    Ok(Directory {
-        container: Container::Npy,
-        entries: BTreeMap::from([("arr_0".to_owned(), entry)]),
-        notes: BTreeMap::new(),
-    })
+    Ok(Directory::new(Container::Npy, BTreeMap::from([("arr_0".to_owned(), entry)])))
 }
 
 impl Header {
@@ -116,7 +128,8 @@ impl Header {
         let kind = value("'descr'")?.strip_prefix('\'').and_then(|rest| Some(rest.split_once('\'')?.0)).unwrap_or("");
         let known = fortran_order || order.starts_with("False");
         let dtype = KINDS.iter().find(|(_, known)| *known == kind).map(|(dtype, _)| *dtype);
-        let big_endian = kind.starts_with('>');
+        // Text may be big-endian too.
+        let big_endian = kind.strip_prefix('>').is_some_and(|kind| KINDS.iter().any(|(_, known)| known[1..] == *kind));
         (known && shape.len() <= MAX_DIMENSIONS).then_some(Self { dtype, big_endian, fortran_order, shape, len })
     }
 

@@ -58,7 +58,7 @@ pub(super) fn open(source: &dyn Source) -> Result<Directory, FormatError> {
     if start + next != len {
         return Err(FormatError::Damaged(format!("{} bytes follow the last tensor", len - start - next)));
     }
-    Ok(Directory { container: Container::Safetensors, entries, notes: header.notes })
+    Ok(Directory { notes: header.notes, ..Directory::new(Container::Safetensors, entries) })
 }
 
 fn dtype(name: &str) -> Option<Dtype> {

@@ -22,8 +22,10 @@ const MAX_KEY: usize = 256;
 const MAGIC: &[u8] = &[0x6c, 0xfc, 0x9c, 0x46, 0xf9, 0x20, 0x6a, 0xa8, 0x50, 0x19];
 
 type Members = BTreeMap<String, Member>;
-/// Gives the place and length of a storage, in bytes.
-type Find<'a> = &'a dyn Fn(&[u8]) -> Result<(u64, u64), FormatError>;
+/// Where a storage lies: its first byte, and how many it has.
+type Place = (u64, u64);
+/// Finds a storage by its name.
+type Find<'a> = &'a dyn Fn(&[u8]) -> Result<Place, FormatError>;
 
 /// The folder of a zip archive that has PyTorch's pickle in it; `None` where none has.
 pub(super) fn folder(members: &Members) -> Result<Option<&str>, FormatError> {
@@ -125,8 +127,8 @@ impl<'a> Legacy<'a> {
         Ok(Self { pickle, keys, big_endian })
     }
 
-    /// Where each storage lies: its place and length, in bytes.
-    fn storages(&self, source: &dyn Source) -> Result<BTreeMap<&[u8], (u64, u64)>, FormatError> {
+    /// Where each storage lies.
+    fn storages(&self, source: &dyn Source) -> Result<BTreeMap<&[u8], Place>, FormatError> {
         let Value::List(keys) = self.keys.root else {
             return Err(FormatError::Damaged("its list of storages is none".into()));
         };
@@ -162,14 +164,15 @@ impl<'a> Legacy<'a> {
 /// Puts names, shapes and places together.
 fn directory(container: Container, len: u64, pickle: &Pickle, find: Find) -> Result<Directory, FormatError> {
     let mut entries = BTreeMap::new();
-    for (name, tensor) in names::named(pickle, container == Container::TorchScript)? {
+    let named = names::named(pickle, container == Container::TorchScript)?;
+    for (name, tensor) in named.tensors {
         let entry = entry(len, pickle, &pickle.heap.tensors[tensor as usize], find).map_err(|error| match error {
             FormatError::Damaged(why) => FormatError::Damaged(format!("the tensor {name:?}: {why}")),
             error => error,
         })?;
         entries.insert(name, entry);
     }
-    Ok(Directory { container, entries, notes: BTreeMap::new() })
+    Ok(Directory { wrapper: named.wrapper, ..Directory::new(container, entries) })
 }
 
 fn entry(len: u64, pickle: &Pickle, tensor: &Tensor, find: Find) -> Result<Entry, FormatError> {

@@ -30,7 +30,8 @@ pub fn safetensors(
     }
     let mut at = 0;
     for (name, info) in &order {
-        let end = at + bytes(name, info)?;
+        let end = bytes(name, info)?.checked_add(at);
+        let end = end.ok_or_else(|| FormatError::Written("no memory holds all tensors together".into()))?;
         let entry = serde_json::json!({ "dtype": info.dtype.name(), "shape": info.shape, "data_offsets": [at, end] });
         header.insert((*name).clone(), entry);
         at = end;
@@ -116,7 +117,9 @@ fn pickle(tensors: &BTreeMap<String, Info>) -> Result<Vec<u8>, FormatError> {
         out.extend(b"tQK\0");
         tuple(&mut out, info.shape.iter().copied());
         // The product of all sizes that follow; the sizes of an empty tensor count as one, as in PyTorch.
-        let after = |axis: usize| info.shape[axis + 1..].iter().map(|&size| size.max(1)).product();
+        let after = |axis: usize| {
+            info.shape[axis + 1..].iter().fold(1usize, |product, &size| product.saturating_mul(size.max(1)))
+        };
         tuple(&mut out, (0..info.shape.len()).map(after));
         out.push(0x89);
         out.extend(EMPTY);

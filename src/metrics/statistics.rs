@@ -3,18 +3,15 @@
 //!
 //! | kind | keys | made by |
 //! |---|---|---|
-//! | [`Kind::PytorchFid`] | `mu` [d], `sigma` [d, d] | pytorch-fid `--save-stats` (`save_fid_stats`) |
+//! | [`Kind::PytorchFid`] | `mu` `[d]`, `sigma` `[d, d]` | pytorch-fid `--save-stats` (`save_fid_stats`) |
 //! | [`Kind::OpenAi`] | the same, `mu_s`, `sigma_s` and pictures `arr_0` | OpenAI's evaluator (guided-diffusion `evaluations`) |
-//! | [`Kind::Authors`] | `mu` [d], `sigma_diagonal` [d], mostly `sigma` [d, d], `count` [1] | the fine-tuning paper's code (`compute_inception_stats.py`, `make_gen_stats.py`, read by `InceptionDiagFIDEMAReward`) |
-//! | [`Kind::Other`] | `mu` or `mean` [d], with `sigma` or `cov` [d, d], or `sigma`, `var`, `variance` or `std` [d] | not seen with a peer |
+//! | [`Kind::Authors`] | `mu` `[d]`, `sigma_diagonal` `[d]`, mostly `sigma` `[d, d]`, `count` `[1]` | the fine-tuning paper's code (`compute_inception_stats.py`, `make_gen_stats.py`, read by `InceptionDiagFIDEMAReward`) |
+//! | [`Kind::Other`] | `mu` or `mean` `[d]`, with `sigma` or `cov` `[d, d]`, or `sigma`, `var`, `variance` or `std` `[d]` | not seen with a peer |
 //!
 //! Statistics only mean something beside features of the network, and of the resize, that they were made with; a file
 //! does not tell which. All divide by `n - 1` but where `--cov-estimator mle` was asked of the authors' code.
 
 use std::fmt;
-use std::io::{self, Write};
-
-use rawzip::ZipArchiveWriter;
 
 use super::MetricError;
 use super::frechet::Gaussian;
@@ -150,7 +147,7 @@ impl Statistics {
             () if (mean, cov) == ("mu", Some("sigma")) => Kind::PytorchFid,
             () => Kind::Other,
         };
-        let d = shape(mean).unwrap_or_default().iter().product::<usize>();
+        let d = length(shape(mean).unwrap_or_default());
         let mu = numbers(file, mean, &[d.max(1)])?;
         let spread = if cov.is_some() {
             let sigma = numbers(file, spread, &[d, d])?;
@@ -162,8 +159,8 @@ impl Statistics {
             values.iter_mut().for_each(|v| *v = v.max(0.0).powi(if spread == "std" { 2 } else { 1 }));
             Spread::Variances(values)
         };
-        let n = match shape("count").map(|shape| shape.iter().product()) {
-            Some(1usize) => Some(any_numbers(file, "count")?[0] as usize).filter(|n| *n > 0),
+        let n = match shape("count").map(length) {
+            Some(1) => Some(any_numbers(file, "count")?[0] as usize).filter(|n| *n > 0),
             _ => None,
         };
         let pictures = shape("arr_0").filter(|shape| shape.len() == 4).map(<[usize]>::to_vec);
@@ -220,6 +217,11 @@ impl fmt::Display for Statistics {
     }
 }
 
+/// Numbers in an entry of this shape, which may be absurd where one of its sides is 0.
+fn length(shape: &[usize]) -> usize {
+    shape.iter().fold(1, |length: usize, &side| length.saturating_mul(side))
+}
+
 /// The finite numbers of an entry whose shape must be `want`, or `want` but for sides of 1.
 fn numbers(file: &Tensors, name: &str, want: &[usize]) -> Result<Vec<f64>, StatisticsError> {
     let got = file.info(name).map(|info| info.shape.clone()).unwrap_or_default();
@@ -272,44 +274,10 @@ fn check_covariance(name: &str, cov: &[f64], d: usize) -> Result<(), StatisticsE
     Ok(())
 }
 
-/// Statistics as the bytes of an `npz` that pytorch-fid reads: `mu` and `sigma`, besides the number of samples as `count`,
-/// which it leaves alone.
-///
-/// # Errors
-/// [`FormatError::Io`], which memory does not give.
-pub fn to_npz(gaussian: &Gaussian) -> Result<Vec<u8>, FormatError> {
-    let d = gaussian.mean.len();
-    let floats = |values: &[f64]| values.iter().flat_map(|v| v.to_le_bytes()).collect::<Vec<_>>();
-    let arrays = [
-        ("mu.npy", "<f8", format!("({d},)"), floats(&gaussian.mean)),
-        ("sigma.npy", "<f8", format!("({d}, {d})"), floats(&gaussian.cov)),
-        ("count.npy", "<i8", "(1,)".into(), (gaussian.n as u64).to_le_bytes().to_vec()),
-    ];
-    let mut archive = ZipArchiveWriter::new(vec![]);
-    for (name, dtype, shape, bytes) in arrays {
-        let (mut entry, config) = archive.new_file(name).start().map_err(io::Error::other)?;
-        let mut writer = config.wrap(&mut entry);
-        writer.write_all(&npy_header(dtype, &shape))?;
-        writer.write_all(&bytes)?;
-        let (_, output) = writer.finish().map_err(io::Error::other)?;
-        entry.finish(output).map_err(io::Error::other)?;
-    }
-    Ok(archive.finish().map_err(io::Error::other)?)
-}
-
-/// What stands before the numbers of an array (`numpy/lib/format.py`, version 1.0): a multiple of 64 bytes.
-fn npy_header(dtype: &str, shape: &str) -> Vec<u8> {
-    let text = format!("{{'descr': '{dtype}', 'fortran_order': False, 'shape': {shape}, }}");
-    let length = (10 + text.len() + 1).next_multiple_of(64) - 10;
-    let mut header = b"\x93NUMPY\x01\x00".to_vec();
-    header.extend((length as u16).to_le_bytes());
-    header.extend(format!("{text:width$}\n", width = length - 1).into_bytes());
-    header
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::formats::{Info, write};
 
     use safetensors::tensor::{Dtype as Stored, TensorView};
 
@@ -382,7 +350,14 @@ mod tests {
     #[test]
     fn statistics_are_written_as_they_are_read() {
         let gaussian = Gaussian { mean: MU.to_vec(), cov: SIGMA.to_vec(), n: 12 };
-        let bytes = to_npz(&gaussian).expect("bytes");
+        let mut npz = write::Npz::new(vec![]);
+        for (name, shape, values) in
+            [("mu", vec![2], &MU[..]), ("sigma", vec![2, 2], &SIGMA), ("count", vec![1], &[12.0])]
+        {
+            npz.array(name, &Info { dtype: Dtype::F64, shape }).expect("an array");
+            npz.write(bytemuck::cast_slice(values)).expect("memory");
+        }
+        let bytes = npz.finish().expect("bytes");
         let again = Statistics::read(&Tensors::open(bytes).expect("a file")).expect("statistics");
         assert_eq!((again.kind, again.gaussian()), (Kind::PytorchFid, Ok(gaussian)));
     }

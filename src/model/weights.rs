@@ -28,7 +28,7 @@ use thiserror::Error;
 pub use keys::ignored;
 pub(super) use keys::{expected, fits};
 
-use crate::formats::{Dtype, FormatError, Info, Tensors, write};
+use crate::formats::{self, Dtype, FormatError, Info, Tensors, write};
 
 /// Why weights could not be read or written.
 #[derive(Debug, Error)]
@@ -79,8 +79,8 @@ pub fn load<M: Module>(module: &mut M, bytes: &[u8]) -> Result<(), WeightsError>
     load_from(module, &Arc::new(Tensors::open(bytes.to_vec())?), Loading::default())
 }
 
-/// Fills `module` with the weights in `file`, in PyTorch's names and layout: floats of any width. A scalar of the file
-/// fits a parameter of shape `[1]`.
+/// Fills `module` with the weights in `file`, in PyTorch's names and layout: floats of any width, all of them
+/// finite, also where they are narrowed. A scalar of the file fits a parameter of shape `[1]`.
 ///
 /// # Errors
 /// Where the file does not hold exactly this network's parameters (see [`WeightsError::Mismatch`]; only keys that are
@@ -130,16 +130,14 @@ fn matching(
 }
 
 fn singles(file: &Tensors, key: &str, shape: Shape) -> Result<TensorData, FormatError> {
-    Ok(TensorData::new(file.f32(key)?, shape))
+    let numbers = file.f32(key)?;
+    formats::check(key, Dtype::F32, numbers.iter().copied())?;
+    Ok(TensorData::new(numbers, shape))
 }
 
 fn halves(file: &Tensors, key: &str, shape: Shape) -> Result<TensorData, FormatError> {
-    let numbers: Vec<f16> = match file.info(key) {
-        Some(info) if info.dtype == Dtype::F16 => {
-            file.bytes(key)?.as_chunks().0.iter().map(|&bytes| f16::from_le_bytes(bytes)).collect()
-        }
-        _ => file.f32(key)?.into_iter().map(f16::from_f32).collect(),
-    };
+    let bytes = file.finite(key, Dtype::F16)?;
+    let numbers: Vec<f16> = bytes.as_chunks().0.iter().map(|&bytes| f16::from_le_bytes(bytes)).collect();
     Ok(TensorData::new(numbers, shape))
 }
 

@@ -65,17 +65,15 @@ impl Examined {
             Some((key, Info { dtype, shape }))
         });
         let tensors: BTreeMap<_, _> = tensors.collect();
-        write(out, &tensors, &notes, &mut |key| match self.file.info(key) {
-            Some(found) if found.dtype == tensors[key].dtype => self.file.bytes(key),
-            _ => Ok(stored(&self.file.f32(key)?, tensors[key].dtype)),
-        })
+        write(out, &tensors, &notes, &mut |key| self.file.finite(key, tensors[key].dtype))
     }
 }
 
 impl fmt::Display for Examined {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (tensors, container) = (self.file.names().count(), self.file.container());
-        write!(f, "{}: {tensors} tensors, {container}\n{}", self.path.display(), self.found)?;
+        let wrapper = self.file.wrapper().map_or(String::new(), |wrapper| format!(", in its {wrapper:?}"));
+        write!(f, "{}: {tensors} tensors, {container}{wrapper}\n{}", self.path.display(), self.found)?;
         if self.file.notes().contains_key(procedural::NOTE) {
             f.write_str("\n  its numbers stand in for the network's own: it was never trained")?;
         }

@@ -370,7 +370,8 @@ mod tests {
         assert!(file("cut.safetensors", tensor, 3).contains("length"));
         assert!(file("words.safetensors", "hello", 0).contains("no safetensors file"));
         let header = |header: &str| format!("{{\"__metadata__\":{{\"header\":{header:?}}}}}");
-        assert!(file("empty.safetensors", &header("{}"), 0).contains("version"));
+        let empty = file("empty.safetensors", &header("{}"), 0);
+        assert!(empty.contains("version"), "{empty}");
         let old = r#"{"version":1,"update":3,"config":"","origin":{"pictures":"","networks":{}}}"#;
         assert!(file("old.safetensors", &header(old), 0).contains("version 1"));
         assert!(refused(&write(dir.path(), "short.safetensors", b"abc")).contains("too short"));

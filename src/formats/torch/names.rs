@@ -6,19 +6,28 @@ use crate::formats::FormatError;
 use crate::formats::pickle::{Dict, Pickle, Value};
 
 /// What checkpoints keep a network in, the first that is there: as LlamaGen's samplers look for it
-/// (`autoregressive/sample/sample_c2i.py`, `tokenizer/tokenizer_image/reconstruction_vq_ddp.py`), taming-transformers
-/// and HPSv2 (`state_dict`). A moving average (`ema`) only where there is nothing else: the samplers do not use it.
+/// (`autoregressive/sample/sample_c2i.py`: `model`, `module`, `state_dict`), taming-transformers and HPSv2
+/// (`state_dict`). A moving average (`ema`) only where there is nothing else: the samplers do not use it. LlamaGen's own
+/// measurement of its tokenizer (`tokenizer/tokenizer_image/reconstruction_vq_ddp.py`) prefers `ema` where a checkpoint
+/// of the training has both; the published files have one.
 const WRAPPERS: &[&str] = &["model", "module", "state_dict", "ema"];
 
 /// How deep dictionaries and modules may lie in one another.
 const MAX_DEPTH: usize = 32;
 
-/// Names and places (in [`crate::formats::pickle::Heap::tensors`]) of the network's tensors. Attributes of TorchScript
-/// modules (`script`) and dictionaries in dictionaries are joined by dots.
+/// The network's tensors: their names, and their places in [`crate::formats::pickle::Heap::tensors`].
+pub(super) struct Named {
+    /// Which of [`WRAPPERS`] they were in.
+    pub wrapper: Option<&'static str>,
+    pub tensors: BTreeMap<String, u32>,
+}
+
+/// Finds the network's tensors. Attributes of TorchScript modules (`script`) and dictionaries in dictionaries are joined
+/// by dots.
 ///
 /// # Errors
 /// Where there are none; where two have the same name, or names take more than the pickle can stand for.
-pub(super) fn named(pickle: &Pickle, script: bool) -> Result<BTreeMap<String, u32>, FormatError> {
+pub(super) fn named(pickle: &Pickle, script: bool) -> Result<Named, FormatError> {
     let root = match (pickle.heap.dict(pickle.root), pickle.root) {
         (Some(root), _) => root,
         (None, Value::Opaque(class)) if class.len > 0 => {
@@ -36,23 +45,15 @@ pub(super) fn named(pickle: &Pickle, script: bool) -> Result<BTreeMap<String, u3
         names.collect(dict, "", MAX_DEPTH)?;
         Ok(names.found)
     };
-    let inner = WRAPPERS.iter().filter(|_| !script).filter_map(|name| pickle.heap.dict(pickle.get(root, name)?));
-    for dict in inner.chain([root]) {
-        let found: BTreeMap<String, u32> = collect(dict)?;
-        if !found.is_empty() {
-            return Ok(if script { found } else { without_prefix(found) });
+    let inner = WRAPPERS.iter().filter(|_| !script);
+    let inner = inner.filter_map(|name| Some((Some(*name), pickle.heap.dict(pickle.get(root, name)?)?)));
+    for (wrapper, dict) in inner.chain([(None, root)]) {
+        let tensors: BTreeMap<String, u32> = collect(dict)?;
+        if !tensors.is_empty() {
+            return Ok(Named { wrapper, tensors });
         }
     }
     Err(FormatError::Unsupported("it holds no named tensors".into()))
-}
-
-/// The same without the `module.` that `DistributedDataParallel` puts before every name.
-fn without_prefix(found: BTreeMap<String, u32>) -> BTreeMap<String, u32> {
-    const PREFIX: &str = "module.";
-    match found.keys().all(|name| name.starts_with(PREFIX)) {
-        true => found.into_iter().map(|(name, tensor)| (name[PREFIX.len()..].to_owned(), tensor)).collect(),
-        false => found,
-    }
 }
 
 struct Names<'a> {

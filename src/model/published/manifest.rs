@@ -9,7 +9,7 @@ use crate::model::efficientnet;
 use crate::model::features::FeatureNetConfig;
 use crate::model::mingpt::MinGptConfig;
 use crate::model::transformer::{GptConfig, ModelType};
-use crate::model::vq::VqConfig;
+use crate::model::vq::{VqConfig, taming_key};
 
 /// Names and shapes, in the order in which the network computes.
 pub type Manifest = Vec<(String, Vec<usize>)>;
@@ -155,30 +155,9 @@ pub fn vq(c: &VqConfig) -> Manifest {
     keys.0
 }
 
-/// The name in a VQGAN of taming-transformers for a name in LlamaGen's tokenizer, whose decoder has `levels` levels:
-/// `encoder.conv_blocks.1.res.0` is `encoder.down.1.block.0`, `decoder.conv_blocks.0` is the last `decoder.up`.
-pub fn taming_key(key: &str, levels: usize) -> String {
-    let parts: Vec<&str> = key.split('.').collect();
-    match parts.as_slice() {
-        [half, "conv_blocks", level, kind, rest @ ..] => {
-            let kind = if *kind == "res" { "block" } else { kind };
-            let level: usize = level.parse().unwrap_or_default();
-            match *half {
-                "encoder" => format!("{half}.down.{level}.{kind}.{}", rest.join(".")),
-                _ => format!("{half}.up.{}.{kind}.{}", (levels - 1).saturating_sub(level), rest.join(".")),
-            }
-        }
-        [half, "mid", place, rest @ ..] => {
-            let block = ["block_1", "attn_1", "block_2"][place.parse::<usize>().unwrap_or_default().min(2)];
-            format!("{half}.mid.{block}.{}", rest.join("."))
-        }
-        _ => key.to_string(),
-    }
-}
-
 /// A VQGAN of taming-transformers: the same network as LlamaGen's tokenizer under other names.
 pub fn taming_vq(c: &VqConfig) -> Manifest {
-    vq(c).into_iter().map(|(key, shape)| (taming_key(&key, c.decoder_ch_mult.len()), shape)).collect()
+    vq(c).into_iter().map(|(key, shape)| (taming_key(c, &key), shape)).collect()
 }
 
 /// minGPT as taming-transformers has it.
@@ -226,7 +205,7 @@ fn tower(keys: &mut Keys, prefix: &str, width: usize, layers: usize, hidden: usi
 /// CLIP's two towers: OpenAI, open_clip and HPSv2 name them alike.
 pub fn clip(c: &ClipConfig) -> Manifest {
     let (v, t) = (&c.vision, &c.text);
-    let patches = (v.image_size / v.patch_size).pow(2);
+    let patches = (v.image_size / v.patch_size).saturating_pow(2);
     let mut keys = Keys::default();
     keys.weight("visual.conv1", &[v.width, 3, v.patch_size, v.patch_size]);
     keys.add("visual.class_embedding".into(), &[v.width]);

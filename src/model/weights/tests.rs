@@ -155,7 +155,7 @@ fn halves_stay_halves_on_the_device_but_for_what_has_one_dimension() {
 /// A file that breaks off: its header is whole, its last bytes cannot be read.
 struct Broken(Vec<u8>);
 
-impl crate::formats::Source for Broken {
+impl formats::Source for Broken {
     fn len(&self) -> u64 {
         self.0.len() as u64
     }

@@ -6,6 +6,7 @@ pub(super) use std::fs::{
 };
 use std::io::{self, BufReader, BufWriter, ErrorKind, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 
 use super::{Entry, Metadata, Source};
@@ -31,12 +32,17 @@ impl Source for OnDisk {
 }
 
 pub(super) fn source(path: &Path) -> io::Result<impl Source + use<>> {
-    let file = File::open(path)?;
-    let found = file.metadata()?;
+    // Asked before it is opened: a pipe would wait for someone to write.
+    let found = std::fs::metadata(path)?;
     if found.is_dir() {
         return Err(ErrorKind::IsADirectory.into());
     }
-    Ok(OnDisk(Mutex::new(file), found.len()))
+    if !found.is_file() {
+        return Err(io::Error::new(ErrorKind::InvalidInput, "it is a pipe or a device, and only files can be read"));
+    }
+    let file = File::open(path)?;
+    let len = file.metadata()?.len();
+    Ok(OnDisk(Mutex::new(file), len))
 }
 
 /// A temporary file beside `path`, flushed to the disk, then renamed over it.
@@ -51,6 +57,8 @@ pub struct Writing {
     file: BufWriter<File>,
     temporary: PathBuf,
     path: PathBuf,
+    /// Whether it has taken its place, and nothing is left to remove.
+    finished: bool,
 }
 
 impl Writing {
@@ -58,11 +66,21 @@ impl Writing {
         if let Some(parent) = path.parent().filter(|p| !p.as_os_str().is_empty()) {
             create_dir_all(parent)?;
         }
-        let mut name = path.file_name().unwrap_or_default().to_os_string();
-        name.push(format!(".{}.tmp", std::process::id()));
-        let temporary = path.with_file_name(name);
-        let file = BufWriter::new(File::create(&temporary)?);
-        Ok(Self { file, temporary, path: path.to_owned() })
+        // Two writers of one file must not share a temporary one, nor take over what a crash left behind.
+        static COUNT: AtomicU64 = AtomicU64::new(0);
+        loop {
+            let mut name = path.file_name().unwrap_or_default().to_os_string();
+            name.push(format!(".{}-{}.tmp", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed)));
+            let temporary = path.with_file_name(name);
+            match File::create_new(&temporary) {
+                Ok(file) => {
+                    let (file, path) = (BufWriter::new(file), path.to_owned());
+                    return Ok(Self { file, temporary, path, finished: false });
+                }
+                Err(error) if error.kind() == ErrorKind::AlreadyExists => {}
+                Err(error) => return Err(error),
+            }
+        }
     }
 
     /// Puts the file in its place.
@@ -72,7 +90,9 @@ impl Writing {
     pub fn finish(mut self) -> io::Result<()> {
         self.file.flush()?;
         self.file.get_ref().sync_all()?;
-        rename(&self.temporary, &self.path)
+        rename(&self.temporary, &self.path)?;
+        self.finished = true;
+        Ok(())
     }
 }
 
@@ -88,8 +108,9 @@ impl Write for Writing {
 
 impl Drop for Writing {
     fn drop(&mut self) {
-        // Nothing where it was renamed.
-        let _ = remove_file(&self.temporary);
+        if !self.finished {
+            let _ = remove_file(&self.temporary);
+        }
     }
 }
 
@@ -134,6 +155,27 @@ mod tests {
         drop(file);
         assert_eq!(read(&path).expect("read"), b"one");
         assert_eq!(list(dir.path()).expect("listed").count(), 1);
+    }
+
+    #[test]
+    fn two_writers_of_one_file_do_not_disturb_each_other() {
+        let dir = tempfile::tempdir().expect("a folder");
+        let path = dir.path().join("file");
+        let [mut one, mut two] = [(), ()].map(|()| Writing::create(&path).expect("created"));
+        one.write_all(b"one").expect("written");
+        two.write_all(b"second").expect("written");
+        one.finish().expect("finished");
+        assert_eq!(read(&path).expect("read"), b"one");
+        two.finish().expect("finished");
+        assert_eq!(read(&path).expect("read"), b"second");
+        assert_eq!(list(dir.path()).expect("listed").count(), 1);
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn what_is_no_file_is_refused_before_it_is_opened() {
+        let error = source(Path::new("/dev/null")).err().expect("a device");
+        assert!(error.to_string().contains("only files"), "{error}");
     }
 
     #[test]
