@@ -70,7 +70,13 @@ const KINDS: &[(&str, Check)] = &[
 ];
 
 /// Tensors of `io.safetensors` that no check reads, by kind, how their names begin, and why.
-const UNREAD: &[(&str, &str, &str)] = &[];
+const UNREAD: &[(&str, &str, &str)] = &[
+    ("npz_formats", "", "the check reads the whole file itself, bit by bit"),
+    ("pt_formats", "", "the check reads the whole file itself, bit by bit"),
+    ("llamagen_gpt_t2i", "caption_after_drop", "cap_proj_after_drop, which is checked, is a function of it alone"),
+    ("metric_isc", "isc0.perm", "this row is not shuffled"),
+    ("metric_isc", "isc2.perm", "this row is not shuffled"),
+];
 
 /// Fails where a case holds values that no check asked for and no reason excuses.
 fn check_unread(case: &Case) -> Result<()> {
@@ -87,8 +93,9 @@ fn root() -> PathBuf {
         .map_or_else(|| PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/reference"), PathBuf::from)
 }
 
-/// Checks every case on `device`; fails with all complaints together.
-fn check_all(device: &Device) {
+/// Checks every case on `device`; fails with all complaints together. On the processor every golden value must be read;
+/// a software adapter is spared what would take it minutes.
+fn check_all(device: &Device, whole: bool) {
     let root = root();
     let mut folders: Vec<PathBuf> = std::fs::read_dir(&root)
         .unwrap_or_else(|e| panic!("{}: {e}; set ARTUNE_REFERENCE to a folder of golden cases", root.display()))
@@ -108,7 +115,7 @@ fn check_all(device: &Device) {
             Some((_, check)) => Case::open(&folder, device).and_then(|case| {
                 formats::check_beside_weights(&case)?;
                 check(&case)?;
-                check_unread(&case)
+                if whole { check_unread(&case) } else { Ok(()) }
             }),
             None => Err(anyhow::anyhow!("no check knows this kind of case")),
         };
@@ -127,7 +134,7 @@ fn check_all(device: &Device) {
 
 #[test]
 fn every_golden_case_passes_on_the_cpu() {
-    check_all(&Device::flex());
+    check_all(&Device::flex(), true);
 }
 
 /// On whatever adapter there is; a software one will do. Where `ARTUNE_REQUIRE_GPU` is set there must be one.
@@ -138,5 +145,5 @@ fn every_golden_case_passes_on_a_graphics_device() {
         return println!("no adapter here: nothing to check");
     };
     println!("on {}", adapter.name);
-    check_all(&choose(&adapter.index.to_string()).expect("a listed adapter opens").device);
+    check_all(&choose(&adapter.index.to_string()).expect("a listed adapter opens").device, false);
 }

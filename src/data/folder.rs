@@ -9,6 +9,8 @@ use std::path::{Path, PathBuf};
 use image::metadata::Orientation;
 use image::{DynamicImage, ImageDecoder, ImageReader, Limits, RgbaImage};
 
+use sha2::{Digest, Sha256};
+
 use super::preprocess::{adm_center_crop, halve};
 use super::resize::{Filter, Raster};
 use super::{DataError, Picture, Pictures};
@@ -20,6 +22,11 @@ const MAX_FILE: u64 = 256 << 20;
 const MAX_SIDE: u32 = 16_384;
 /// Pictures that need more memory than this decoded are refused by their header, in bytes (89 million RGB pixels).
 const MAX_DECODED: u64 = 256 << 20;
+
+/// Pictures wider than this are kept only up to [`MOST`]: at 256 pixels each takes a quarter of a megabyte.
+const SMALL: usize = 64;
+/// Large pictures that are kept of a folder, evenly by class: more than are ever compared with.
+const MOST: usize = 8192;
 
 /// A file or folder that was skipped, and why.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -65,9 +72,15 @@ pub(super) fn open(dir: &Path, side: usize) -> Result<(Pictures, Vec<BadFile>), 
     }
     let entries = list(dir).map_err(|source| DataError::Folder { path: dir.to_path_buf(), source })?;
     let (mut class_names, mut image_names, mut pictures, mut bad) = (vec![], vec![], vec![], vec![]);
-    for class_dir in entries.into_iter().filter(|path| files::is_dir(path)) {
+    let folders: Vec<PathBuf> = entries.into_iter().filter(|path| files::is_dir(path)).collect();
+    let share = if side > SMALL { (MOST / folders.len().max(1)).max(1) } else { usize::MAX };
+    for class_dir in folders {
         let refuse = |reason: String| BadFile { path: class_dir.clone(), reason };
         let files = match list(&class_dir) {
+            Ok(files) if files.len() > share => {
+                bad.push(refuse(format!("{share} of its {} pictures are enough, chosen by their names", files.len())));
+                chosen(files, share)
+            }
             Ok(files) => files,
             Err(error) => {
                 bad.push(refuse(format!("the folder cannot be read: {error}")));
@@ -105,6 +118,14 @@ pub(super) fn open(dir: &Path, side: usize) -> Result<(Pictures, Vec<BadFile>), 
         [class] => Err(DataError::OneClass { path: dir.to_path_buf(), class: class.clone() }),
         _ => Ok((Pictures::new(side, class_names, vec!["picture".into()], image_names, pictures), bad)),
     }
+}
+
+/// The `most` of these files whose names' hashes are lowest: the same ones every time, and no habit of naming decides.
+fn chosen(mut files: Vec<PathBuf>, most: usize) -> Vec<PathBuf> {
+    files.sort_by_cached_key(|path| <[u8; 32]>::from(Sha256::digest(text(path.file_name()))));
+    files.truncate(most);
+    files.sort();
+    files
 }
 
 fn text(name: Option<&std::ffi::OsStr>) -> String {
@@ -238,6 +259,15 @@ mod tests {
         bytes.extend(crc.sum().to_be_bytes());
         bytes.extend(b"\0\0\0\0IDAT\x35\xaf\x06\x1e");
         bytes
+    }
+
+    #[test]
+    fn of_many_files_the_same_few_are_chosen_every_time() {
+        let files = || (0..100).map(|i| PathBuf::from(format!("{i:03}.png"))).collect::<Vec<_>>();
+        let few = chosen(files(), 10);
+        assert_eq!((few.len(), few.is_sorted()), (10, true));
+        assert_eq!(few, chosen(files().into_iter().rev().collect(), 10));
+        assert_ne!(few, files()[..10]);
     }
 
     #[test]

@@ -369,7 +369,7 @@ mod tests {
         assert!(file("weights.safetensors", tensor, 4).contains("holds weights, but is no checkpoint"));
         assert!(file("cut.safetensors", tensor, 3).contains("length"));
         assert!(file("words.safetensors", "hello", 0).contains("no safetensors file"));
-        let header = |header: &str| format!("{{\"__metadata__\":{{\"header\":{header:?}}}}}");
+        let header = |header: &str| format!("{{\"__metadata__\":{{\"header\":{header:?},\"sha256\":\"\"}}}}");
         let empty = file("empty.safetensors", &header("{}"), 0);
         assert!(empty.contains("version"), "{empty}");
         let old = r#"{"version":1,"update":3,"config":"","origin":{"pictures":"","networks":{}}}"#;

@@ -18,9 +18,16 @@ const LOSS: f64 = 1e-5;
 /// Rounding of a mean of f32 terms of size about 1, which the relative tolerance of a small mean cannot cover.
 const ROUNDING: f64 = 2e-7;
 
+/// Samples of one prompt, which lie side by side.
+fn group(case: &Case) -> Result<usize> {
+    let (group, ids) = (case.usize("num_generations")?, case.array("group_ids")?.i32());
+    anyhow::ensure!(ids.iter().enumerate().all(|(i, &id)| id as usize == i / group), "groups {ids:?} of {group}");
+    Ok(group)
+}
+
 /// Sequence form: instance and LOO-FID advantages, k3 on the token-mean log-ratio, entropy bonus and its controller.
 pub fn check_sequence(case: &Case) -> Result<()> {
-    let group = case.usize("num_generations")?;
+    let group = group(case)?;
     for setting in settings(case)? {
         let key = text(setting, "key")?;
         let (clip, hps, fid) = (case.array("r_clip")?.data, case.array("r_hps")?.data, case.array("r_fid")?.data);
@@ -83,7 +90,7 @@ pub fn check_sequence(case: &Case) -> Result<()> {
 
 /// Token form: TRL / AR-GRPO, with its three ways of averaging, the delta cap, a mask, and temperature.
 pub fn check_token(case: &Case) -> Result<()> {
-    let group = case.usize("num_generations")?;
+    let group = group(case)?;
     let mask = case.array("mask")?;
     let [rows, _] = mask.dims::<2>()?;
     for setting in settings(case)? {

@@ -117,6 +117,10 @@ fn check_forward(case: &Case, config: &GptConfig, model: &Transformer) -> Result
         close_positions("tf_logits_fullblock", model.forward(labels, tokens), &want, LOGITS)?;
     }
     if case.has("cls_embed_after_drop") {
+        let (drop, labels) = (case.array("force_drop_ids")?.i32(), case.array("labels")?.i32());
+        let null = |class: i32| Ok(model.null_of(class as usize).context("no null class")? as i32);
+        let dropped = drop.iter().zip(&labels).map(|(&drop, &class)| if drop == 1 { null(class) } else { Ok(class) });
+        same_ids("labels_after_drop", &dropped.collect::<Result<Vec<_>>>()?, &case.array("labels_after_drop")?)?;
         let class = model.cls_embedding.forward(case.ids("labels_after_drop")?);
         close_f32("cls_embed_after_drop", &host(class)?, &case.array("cls_embed_after_drop")?, 0.0)?;
     }

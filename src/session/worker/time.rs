@@ -8,8 +8,11 @@ use super::super::inspect::answer::Inspector;
 use super::super::keyframes::{Keyframes, Moment};
 use super::super::protocol::{Command, Event, Phase, Span};
 use super::{Engine, Pace};
+use crate::config::networks::is_own;
+use crate::model::family::Role;
 use crate::platform::clock::Stopwatch;
 use crate::platform::files::unused_folder;
+use crate::platform::memory;
 use crate::rl::trainer::{Advance, Outcome};
 
 /// The longest that slow motion waits after a piece of work, in seconds.
@@ -69,7 +72,18 @@ impl Engine {
 
     /// Keeps the state after the update just made, where somebody looks on who may want it back.
     pub(super) async fn keep_frame(&mut self) -> Result<()> {
-        if self.options.watched && self.options.keyframe_bytes > 0 {
+        let trainer = &self.studio.trainer;
+        let shapes = &trainer.family().config;
+        // Weights and two moments. A published policy may be larger than all that is set aside for going back.
+        let frame = 12 * shapes.parameters(Role::Prior);
+        let fits = is_own(&shapes.name) || frame <= self.options.keyframe_bytes as u64;
+        if self.options.watched && self.options.keyframe_bytes > 0 && !fits && trainer.update() == 0 {
+            self.say(Event::Notice(format!(
+                "earlier states are not kept for going back: one would take {}",
+                memory::size(frame)
+            )));
+        }
+        if self.options.watched && self.options.keyframe_bytes > 0 && fits {
             let trainer = &self.studio.trainer;
             let (config, state, average) =
                 (trainer.config().clone(), trainer.state().await?, self.studio.scene.average());
