@@ -61,7 +61,7 @@ fn names(bytes: Vec<u8>) -> Vec<String> {
 }
 
 fn refused(bytes: Vec<u8>) -> FormatError {
-    Tensors::open(bytes).err().expect("accepted")
+    Tensors::open(bytes).expect_err("accepted")
 }
 
 #[test]

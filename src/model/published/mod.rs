@@ -122,8 +122,9 @@ fn list() -> Vec<Published> {
     };
     let small = "Writes 256x256 pictures of ImageNet's 1000 classes as 16x16 tokens of vq-16.";
     let large = "Writes 384x384 pictures of ImageNet's 1000 classes as 24x24 tokens of vq-16.";
-    type Shape = fn(usize) -> GptConfig;
-    let sizes: [([&str; 2], [Option<&str>; 2], Shape); 5] = [
+    /// Names and files at 256 and 384 pixels, and the shape for a number of tokens.
+    type Size = ([&'static str; 2], [Option<&'static str>; 2], fn(usize) -> GptConfig);
+    let sizes: [Size; 5] = [
         (["llamagen-b", "llamagen-b-384"], [Some("c2i_B_256.pt"), Some("c2i_B_384.pt")], GptConfig::b),
         (["llamagen-l", "llamagen-l-384"], [Some("c2i_L_256.pt"), Some("c2i_L_384.pt")], GptConfig::l),
         (["llamagen-xl", "llamagen-xl-384"], [None, Some("c2i_XL_384.pt")], GptConfig::xl),
