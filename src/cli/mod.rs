@@ -164,6 +164,9 @@ pub struct ModelArgs {
     /// Its tokenizer, where it is not the policy's own. The same as --set tokenizer=NAME.
     #[arg(long, value_name = "NAME")]
     tokenizer: Option<String>,
+    /// Whose features are compared, where they are not the policy's own. The same as --set feature_network=NAME.
+    #[arg(long, value_name = "NAME")]
+    features: Option<String>,
     /// Networks that score single pictures, as `clip:NAME,hps:NAME`; one that is left out is not loaded and not paid.
     /// A name may be left out too: `clip,hps` are the policy's own.
     #[arg(long, value_name = "LIST")]
@@ -190,7 +193,7 @@ impl ModelArgs {
 
     /// The settings that name networks.
     fn changes(&self) -> Result<Vec<(String, String)>> {
-        let named = [("model", &self.policy), ("tokenizer", &self.tokenizer)];
+        let named = [("model", &self.policy), ("tokenizer", &self.tokenizer), ("feature_network", &self.features)];
         let mut changes: Vec<(String, String)> =
             named.into_iter().filter_map(|(name, value)| Some((name.to_string(), value.clone()?))).collect();
         changes.extend(self.reward.iter().map(|list| rewards(list)).collect::<Result<Vec<_>>>()?.concat());

@@ -13,6 +13,7 @@ use crate::data::grid::rgb_pictures;
 use crate::data::{Pictures, Split};
 use crate::gpu::read::read;
 use crate::metrics::kid::{Polynomial, kid};
+use crate::metrics::measure::Measure;
 use crate::metrics::{Features, Gaussian, Protocol, diversity, frechet, prdc};
 use crate::model::efficientnet::{EfficientNetLite0, EfficientNetLite0Config};
 use crate::model::family::Family;
@@ -180,10 +181,15 @@ impl Evaluator {
             }
             None => {
                 // Without real pictures there are only the statistics that the reward compares with.
-                let moments = Moments::of(&features(n, rewarded)?, reference.moments.form())?;
+                let rewarded = features(n, rewarded)?;
+                let moments = Moments::of(&rewarded, reference.moments.form())?;
                 let distance = LooFid::new(reference.moments.clone(), moments, 0.0)?.distance();
                 metrics.insert("eval/fd_rewarded".into(), distance);
-                let about = format!("FD on the rewarded network, to {}", reference.about);
+                let mut about = format!("FD on the rewarded network, to {}", reference.about);
+                if let Some(gaussian) = &reference.gaussian {
+                    metrics.insert("eval/fid".into(), frechet::frechet_to_reference(&rewarded, gaussian)?);
+                    about = format!("eval/fid: {}; {about}", Measure::Frechet.on(&family.features));
+                }
                 (format!("{about}; variety on {}", self.what), 0, "none".into())
             }
         };

@@ -11,7 +11,7 @@ use crate::config::RunConfig;
 use crate::data::{Pictures, Split};
 use crate::formats::Tensors;
 use crate::metrics::statistics::Kind;
-use crate::metrics::{Features, Statistics};
+use crate::metrics::{Features, Gaussian, Statistics};
 use crate::model::family::{Family, FeatureShape};
 use crate::model::inception::InceptionVariant;
 use crate::platform::files;
@@ -26,6 +26,8 @@ pub struct Reference {
     pub features: Option<Features>,
     /// Whose pictures, in words.
     pub about: String,
+    /// The whole distribution, where a file has a covariance: what a Fréchet distance is measured to.
+    pub gaussian: Option<Gaussian>,
     /// Whether they are of real pictures at all.
     pub real: bool,
     /// What makes it doubtful that they belong to the feature network, in a sentence.
@@ -64,7 +66,8 @@ impl Reference {
             let moments = Moments::from(&statistics).into_form(form).with_context(place)?;
             let about = format!("{} ({}, usually of {})", place(), statistics.kind, statistics.kind.network());
             let doubt = doubt(statistics.kind, &family.config.features).map(|why| format!("{}: {why}", place()));
-            return Ok(Some(Self { moments, features: None, about, real: true, doubt }));
+            let gaussian = statistics.gaussian().ok();
+            return Ok(Some(Self { moments, features: None, about, gaussian, real: true, doubt }));
         }
         if pictures.is_empty() {
             anyhow::ensure!(config.loo_fid_weight == 0.0, NOTHING);
@@ -77,6 +80,7 @@ impl Reference {
             features: Some(features),
             about,
             real: true,
+            gaussian: None,
             doubt: None,
         }))
     }
@@ -93,7 +97,7 @@ impl Reference {
     /// What a run that goes on without real pictures is compared with: the moments that it brings.
     pub fn of_moments(moments: Moments) -> Self {
         let about = "no real pictures: the model's own samples".to_string();
-        Self { moments, features: None, about, real: false, doubt: None }
+        Self { moments, features: None, about, gaussian: None, real: false, doubt: None }
     }
 }
 

@@ -134,7 +134,14 @@ mod tests {
     fn statistics_alone_make_a_plane_with_an_ellipse_and_no_points() {
         let known = reference(700);
         let full = Moments::full(known.features.as_ref().unwrap()).unwrap();
-        let of = |moments| Reference { moments, features: None, about: String::new(), real: true, doubt: None };
+        let of = |moments| Reference {
+            moments,
+            features: None,
+            about: String::new(),
+            gaussian: None,
+            real: true,
+            doubt: None,
+        };
         let mut scenes = [of(full), of(known.moments.clone())].map(|r| Scene::new(&r, None).unwrap());
         let spaces = scenes.each_mut().map(|scene| scene.space_of(&rollouts(3), &RunConfig::default()).unwrap());
         let want = Scene::new(&known, None).unwrap().reference_gaussian.cov;
