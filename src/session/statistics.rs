@@ -34,7 +34,7 @@ const BATCH: usize = 64;
 /// What statistics belong to: each condition by its name in the header of a file.
 type Conditions = BTreeMap<&'static str, String>;
 
-/// Features `[2048, width]` of real pictures: training names, evenly by class, as [`real_batch`] draws them.
+/// Features `[2048, width]` of real pictures: training names, evenly by class, augmented where the policy is of this program.
 ///
 /// # Errors
 /// Where the device fails.

@@ -125,6 +125,7 @@ mod tests {
             moments: Moments::diagonal(&features).unwrap(),
             features: Some(features),
             about: String::new(),
+            gaussian: None,
             real: true,
             doubt: None,
         }
