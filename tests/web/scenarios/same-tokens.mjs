@@ -10,7 +10,7 @@ import { gunzipSync } from "node:zlib";
 import { SMALL, started } from "../settings.mjs";
 
 export const what = "the same seed gives the same tokens here and natively (ARTUNE_NATIVE: path of the program)";
-export const limit = 400;
+export const limit = 900;
 
 /** At least this share of the tokens has to be the same: a rounding may tip a draw over. */
 const SHARE = 0.999;
@@ -28,7 +28,7 @@ export async function run({ site, open, out }) {
         const native = await recorded(settings, join(out, "same-tokens.json.gz"));
         const visit = await open();
         await visit.visit(`${started(site, settings)}&device=${device}`);
-        const { status } = await visit.until("the update is made", (s) => s.state === "finished", 200);
+        const { status } = await visit.until("the update is made", (s) => s.state === "finished", 400);
         visit.clean();
         await visit.page.close();
         const [here, there] = [status.gallery.tokens.flat(), native.flat()];
