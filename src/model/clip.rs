@@ -14,6 +14,7 @@ pub use blocks::{Attention, Mlp, ResidualAttentionBlock, Transformer};
 pub use config::{ClipConfig, TextConfig, VisionConfig};
 pub use tower::Tower;
 
+use super::attention::causal;
 use blocks::TransformerShape;
 use burn::module::{Initializer, Param};
 use burn::nn::conv::{Conv2d, Conv2dConfig};
@@ -27,8 +28,6 @@ use super::layers::{embedding, single};
 pub const MEAN: [f32; 3] = [0.481_454_66, 0.457_827_5, 0.408_210_73];
 /// Standard deviation of each colour channel that pictures are divided by.
 pub const STD: [f32; 3] = [0.268_629_54, 0.261_302_6, 0.275_777_1];
-/// Added to the attention logit of a position that may not be seen; finite, because WGSL promises no infinities.
-const UNSEEN: f32 = -1e9;
 
 impl ClipConfig {
     /// Towers with random weights of the spread that CLIP's authors chose.
@@ -58,7 +57,6 @@ impl ClipConfig {
             ln_post: norm(vision.width),
             proj: normal(scale).init([vision.width, self.embed_dim], device),
         };
-        let causal = Tensor::<2>::full([text.context_length; 2], UNSEEN, device).triu(1).unsqueeze();
         Clip {
             visual,
             token_embedding: EmbeddingConfig::new(text.vocab_size, text.width)
@@ -76,7 +74,7 @@ impl ClipConfig {
             ln_final: norm(text.width),
             text_projection: normal((text.width as f64).powf(-0.5)).init([text.width, self.embed_dim], device),
             logit_scale: Initializer::Constant { value: (1.0f64 / 0.07).ln() }.init([1], device),
-            causal,
+            causal: causal(text.context_length, device),
         }
     }
 }
@@ -98,7 +96,7 @@ pub struct Clip {
     pub text_projection: Param<Tensor<2>>,
     /// Logarithm of what cosines are multiplied by in training, `[1]`.
     pub logit_scale: Param<Tensor<1>>,
-    causal: Tensor<4>, // [1, 1, context, context]: 0 on and below the diagonal, UNSEEN above
+    causal: Tensor<4>, // [1, 1, context, context]: 0 on and below the diagonal, -1e9 above
 }
 
 impl Clip {
